@@ -1,0 +1,179 @@
+//! Every bound of the server, named, with its unit. Fixed ones are constants; those that an
+//! operator may set are fields of [`Limits`], one for each key under `[limits]`.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+// ---- what people write ------------------------------------------------------------------------
+
+pub const USERNAME_CHARACTERS: RangeInclusive<usize> = 3..=32;
+pub const DISPLAY_NAME_CHARACTERS: RangeInclusive<usize> = 1..=64;
+pub const ROOM_NAME_CHARACTERS: RangeInclusive<usize> = 1..=80;
+pub const SLUG_CHARACTERS: RangeInclusive<usize> = 1..=64;
+pub const PASSWORD_CHARACTERS: RangeInclusive<usize> = 8..=128;
+/// A client's own id of a message.
+pub const MESSAGE_ID_BYTES: usize = 64;
+/// The `ref` of a frame.
+pub const REF_BYTES: usize = 64;
+/// Faults reported about one input; the rest is left out.
+pub const FIELD_ERRORS: usize = 32;
+/// Fields read of one JSON object; an object with more is refused.
+pub const JSON_FIELDS: usize = 64;
+
+// ---- HTTP -------------------------------------------------------------------------------------
+
+/// A request's body. The largest honest one is a message whose characters are all escaped.
+pub const BODY_BYTES: usize = 128 * 1024;
+/// A request's head, which bounds what a connection that never finishes it can hold.
+pub const HEAD_BYTES: usize = 16 * 1024;
+/// From the first byte of a connection, or the end of the last answer, to a whole request head.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// For the whole body of a request.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// For an HTTP post to become durable before it is answered `unavailable`.
+pub const DURABLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Rooms or messages on one page.
+pub const PAGE_ITEMS: RangeInclusive<u64> = 1..=200;
+pub const PAGE_ITEMS_DEFAULT: u64 = 50;
+/// Connections accepted beyond [`Limits::connections`], for plain HTTP while the sockets are full.
+pub const HTTP_CONNECTIONS: usize = 256;
+/// Open files kept back from connections: the database, the listener, the runtime.
+pub const RESERVED_FILES: usize = 64;
+
+// ---- accounts ---------------------------------------------------------------------------------
+
+/// Password hashes computed at once; each takes 19 MiB and a core for some tens of milliseconds.
+pub const PASSWORD_HASHES: usize = 2;
+/// Requests that wait for a password hash; one more is refused with `overloaded`.
+pub const PASSWORD_QUEUE: usize = 64;
+/// Sign-ins kept for one account; a further one ends the oldest.
+pub const SESSIONS_PER_USER: usize = 64;
+/// Keys a rate limiter remembers before it forgets those that are back at rest.
+pub const RATE_KEYS: usize = 100_000;
+
+// ---- the socket -------------------------------------------------------------------------------
+
+/// Erroneous frames in a row before the connection is closed with 1008.
+pub const BAD_FRAMES: u32 = 20;
+/// What one read from a socket takes; also the buffer that each open WebSocket holds.
+pub const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// The kernel's send buffer of one connection, so that a slow reader's backlog is counted by us.
+pub const SEND_BUFFER_BYTES: usize = 256 * 1024;
+/// Answers, acks and closing frames may exceed a connection's waiting bytes by this much: what
+/// the window of uncommitted messages can bring about, and one page of history.
+pub const ANSWER_RESERVE_BYTES: usize = 512 * 1024;
+/// One `typing` a person, a room and this interval is passed on.
+pub const TYPING_INTERVAL_MS: u64 = 1_000;
+/// How long a closing connection drains what its peer still sends, so that the peer reads the
+/// close frame and not a reset.
+pub const CLOSE_LINGER: Duration = Duration::from_secs(2);
+/// A refused connection's bytes thrown away while lingering.
+pub const CLOSE_LINGER_BYTES: usize = 256 * 1024;
+/// Pauses between pings in which nothing is heard before 4408.
+pub const SILENT_HEARTBEATS: u32 = 2;
+
+// ---- rooms ------------------------------------------------------------------------------------
+
+/// Slots of a room's broadcast channel. They are allocated at once and hold frames until
+/// overwritten, so few: the log is the long memory.
+pub const BROADCAST_SLOTS: usize = 32;
+/// Changes of presence are gathered this long.
+pub const PRESENCE_GATHER: Duration = Duration::from_millis(500);
+/// People whose names `presence` lists; above, it tells their number alone.
+pub const PRESENCE_NAMES: usize = 200;
+/// Events read from the log at once for a subscription that catches up.
+pub const CATCH_UP_EVENTS: usize = 200;
+/// Bytes of messages on one page of the log, for catching up as for history; one event is always
+/// taken.
+pub const PAGE_BYTES: usize = 256 * 1024;
+/// Idle rooms are looked for and dropped this often.
+pub const EVICTION_INTERVAL: Duration = Duration::from_secs(60);
+
+// ---- the store --------------------------------------------------------------------------------
+
+/// Messages and other writes that one commit takes.
+pub const BATCH_COMMANDS: usize = 4_096;
+/// Bytes of messages that one commit takes.
+pub const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// Events of a deleted room removed in one commit.
+pub const PURGE_EVENTS: usize = 1_000;
+/// Threads that read the database, hence reads at once.
+pub const READ_THREADS: usize = 4;
+/// A room's seqs jump by this much for each start after a crash.
+pub const SEQ_JUMP: u64 = 1 << 20;
+/// The most messages the writer's queue can be set to hold.
+pub const WRITER_QUEUE_MESSAGES_MAX: usize = 262_144;
+
+// What a crash can lose of a room is less than one jump: the queue full, and the writer's hands
+// full, and as much again waiting after a fault.
+const _: () = assert!(SEQ_JUMP as usize > 2 * (WRITER_QUEUE_MESSAGES_MAX + BATCH_COMMANDS));
+
+// ---- stopping ---------------------------------------------------------------------------------
+
+/// From the signal to the end; what has not closed by then is cut.
+pub const STOP_DEADLINE: Duration = Duration::from_secs(10);
+/// Clients are told to come back after a delay spread over this interval.
+pub const RECONNECT_SPREAD_MS: RangeInclusive<u64> = 500..=5_000;
+
+/// The bounds that an operator may set. A *rate* of 0 means no limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one message's text.
+    pub message_bytes: usize,
+    /// Bytes of one WebSocket message from a client.
+    pub frame_bytes: usize,
+    /// Rooms that one connection may be in.
+    pub rooms_per_connection: usize,
+    /// WebSocket connections of one user; the oldest is closed for one more.
+    pub connections_per_user: usize,
+    /// WebSocket connections of the process.
+    pub connections: usize,
+    /// Messages of one user a second (rate).
+    pub messages_per_second: u32,
+    /// Messages that a user may send at once after a pause.
+    pub message_burst: u32,
+    /// Sign-ins and sign-ups of one address a minute (rate).
+    pub sign_ins_per_minute: u32,
+    /// Uncommitted messages of one connection; then the server stops reading from it.
+    pub unacknowledged: usize,
+    /// Messages in the writer's queue.
+    pub writer_queue_messages: usize,
+    /// Bytes of messages in the writer's queue.
+    pub writer_queue_bytes: usize,
+    /// Bytes waiting for one connection; past it, it turns from live to catching up.
+    pub waiting_bytes: usize,
+    /// Bytes waiting for all connections.
+    pub waiting_bytes_total: usize,
+    /// Bytes of unfinished WebSocket messages of all connections.
+    pub partial_input_bytes: usize,
+    /// Bytes of the database's cache.
+    pub cache_bytes: usize,
+    /// Seconds between two pings of a quiet connection.
+    pub heartbeat_seconds: u64,
+    /// Seconds in which a socket must take something of what waits for it.
+    pub write_stall_seconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes: 16 * 1024,
+            frame_bytes: 64 * 1024,
+            rooms_per_connection: 128,
+            connections_per_user: 32,
+            connections: 100_000,
+            messages_per_second: 50,
+            message_burst: 200,
+            sign_ins_per_minute: 10,
+            unacknowledged: 256,
+            writer_queue_messages: 65_536,
+            writer_queue_bytes: 64 * 1024 * 1024,
+            waiting_bytes: 256 * 1024,
+            waiting_bytes_total: 256 * 1024 * 1024,
+            partial_input_bytes: 64 * 1024 * 1024,
+            cache_bytes: 64 * 1024 * 1024,
+            heartbeat_seconds: 25,
+            write_stall_seconds: 120,
+        }
+    }
+}

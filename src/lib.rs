@@ -1,0 +1,4 @@
+//! Parlor.
+
+pub mod domain;
+pub mod protocol;

@@ -1,0 +1,16 @@
+//! The wire, pure: what clients may send, what the server says, and how each becomes bytes. The
+//! page for users is `protocol.md` beside this file; its tables are held against this code.
+
+mod chat;
+mod client;
+mod code;
+mod frame;
+mod json;
+mod server;
+
+pub use chat::ChatDraft;
+pub use client::{ClientFrame, DecodeError, Decoded, Echo, JoinRoom, decode};
+pub use code::{CloseCode, ErrorCode};
+pub use frame::{close_frame, ping_frame, text_frame};
+pub use json::{Fields, NotAnObject, Value};
+pub use server::{Hello, HelloLimits, Joined, Person, Presence, ServerFrame, chat_json};
