@@ -99,6 +99,12 @@ pub const BATCH_BYTES: usize = 8 * 1024 * 1024;
 pub const PURGE_EVENTS: usize = 1_000;
 /// Threads that read the database, hence reads at once.
 pub const READ_THREADS: usize = 4;
+/// After a failed commit the database is opened again this often.
+pub const STORAGE_RETRY: Duration = Duration::from_millis(250);
+/// Attempts before the process gives up and ends: one minute's worth.
+pub const STORAGE_RETRIES: u32 = 240;
+/// Commits whose news the live side has not taken yet; then the writer waits.
+pub const COMMITS_UNTOLD: usize = 64;
 /// A room's seqs jump by this much for each start after a crash.
 pub const SEQ_JUMP: u64 = 1 << 20;
 /// The most messages the writer's queue can be set to hold.

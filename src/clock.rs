@@ -1,0 +1,62 @@
+//! The only reader of time. Everything that decides is told what time it is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::domain::Millis;
+
+/// Wall-clock time, or a time that a test sets.
+#[derive(Debug, Clone)]
+pub struct Clock(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    System,
+    Manual(Arc<AtomicU64>),
+}
+
+impl Clock {
+    #[must_use]
+    pub fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock that stands still until [`Self::set`].
+    #[must_use]
+    pub fn manual(now: Millis) -> Self {
+        Self(Source::Manual(Arc::new(AtomicU64::new(now))))
+    }
+
+    /// Moves a manual clock and all its clones; a system clock goes on by itself.
+    pub fn set(&self, now: Millis) {
+        if let Source::Manual(time) = &self.0 {
+            time.store(now, Ordering::SeqCst);
+        }
+    }
+
+    /// Milliseconds since the Unix epoch; 0 for a machine whose clock stands before it.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        match &self.0 {
+            Source::System => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)),
+            Source::Manual(time) => time.load(Ordering::SeqCst),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_of_a_manual_clock_move_together() {
+        let clock = Clock::manual(5);
+        let other = clock.clone();
+        clock.set(9);
+        assert_eq!(other.now(), 9);
+        assert!(Clock::system().now() > 1_700_000_000_000);
+    }
+}

@@ -1,0 +1,73 @@
+//! Applying events, and removing those of deleted rooms.
+
+use std::collections::HashMap;
+
+use redb::{ReadableTable, WriteTransaction};
+
+use super::command::NewEvent;
+use super::record::{self, EventKind, EventRecord};
+use super::tables::{BY_CLIENT_ID, EVENTS, HEADS, PURGES};
+use super::{Command, ReadError};
+use crate::domain::limits::PURGE_EVENTS;
+use crate::domain::{RoomId, Seq, Stamp};
+
+/// Writes events in the order in which they were published. Writing one again changes nothing.
+/// Gives each room's last stamp.
+pub(super) fn apply<'a>(
+    transaction: &WriteTransaction,
+    events: impl Iterator<Item = &'a NewEvent>,
+    boot: u64,
+) -> Result<HashMap<RoomId, Stamp>, ReadError> {
+    let mut table = transaction.open_table(EVENTS)?;
+    let mut by_client_id = transaction.open_table(BY_CLIENT_ID)?;
+    let mut last: HashMap<RoomId, Stamp> = HashMap::new();
+    for NewEvent { room, event } in events {
+        let record = record::encode(&EventRecord::new(event))?;
+        table.insert((room.get(), event.stamp.seq), record.as_slice())?;
+        if let Some(id) = &event.id {
+            let key = (event.user_id.get(), id.as_str(), room.get());
+            by_client_id.insert(key, event.stamp.seq)?;
+        }
+        let before = last.insert(*room, event.stamp);
+        debug_assert!(before.is_none_or(|before| before.seq < event.stamp.seq));
+    }
+    let mut heads = transaction.open_table(HEADS)?;
+    for (room, stamp) in &last {
+        heads.insert(room.get(), (stamp.seq, boot, stamp.count))?;
+    }
+    Ok(last)
+}
+
+/// The event that a command is, if it is one.
+pub(super) fn as_event(command: &Command) -> Option<&NewEvent> {
+    if let Command::Event(event) = command { Some(event) } else { None }
+}
+
+pub(super) fn purge_pending(transaction: &WriteTransaction) -> Result<bool, ReadError> {
+    Ok(transaction.open_table(PURGES)?.first()?.is_some())
+}
+
+/// Removes some events of one deleted room.
+pub(super) fn purge(transaction: &WriteTransaction) -> Result<(), ReadError> {
+    let mut purges = transaction.open_table(PURGES)?;
+    let Some(room) = purges.first()?.map(|(room, _)| room.value()) else { return Ok(()) };
+    let mut events = transaction.open_table(EVENTS)?;
+    let mut by_client_id = transaction.open_table(BY_CLIENT_ID)?;
+    let mut removed: Vec<(Seq, Option<(u64, String)>)> = Vec::new();
+    for entry in events.range((room, 0)..=(room, Seq::MAX))?.take(PURGE_EVENTS) {
+        let (key, value) = entry?;
+        let EventKind::Chat { user_id, id, .. } =
+            record::decode::<EventRecord>(value.value())?.kind;
+        removed.push((key.value().1, id.map(|id| (user_id, id))));
+    }
+    for (seq, client_id) in &removed {
+        events.remove((room, *seq))?;
+        if let Some((user, id)) = client_id {
+            by_client_id.remove((*user, id.as_str(), room))?;
+        }
+    }
+    if removed.len() < PURGE_EVENTS {
+        purges.remove(room)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! The log and everything else that must survive: the only place that knows redb and bincode.
+//!
+//! Writes go through one bounded queue to one OS thread that commits them in groups. Reads run on a
+//! small pool over snapshots. A name or slug is decided by the writer,
+//! so there is no check before the write that could be raced.
+
+mod accounts;
+mod command;
+mod error;
+mod events;
+mod handle;
+mod queue;
+mod reader;
+pub mod record;
+mod rooms;
+mod schema;
+mod tables;
+mod thread;
+mod writer;
+
+pub use command::{
+    ChangePassword, Command, CreateRoom, DeleteRoom, DeleteUser, NewEvent, Reply, SignUp,
+    SignUpRefused, SlugTaken, StartSession,
+};
+pub use error::{OpenError, ReadError, SubmitError};
+pub use handle::{Health, Opened, StoreOptions};
+pub use queue::WriteQueue;
+pub use reader::{
+    Account, Head, LoggedEvent, Page, PageRequest, Reader, RoomRow, Session, Snapshot,
+};
+pub use schema::NewDatabase;
+pub use thread::{WriterEnd, WriterThread};
+pub use writer::{Committed, EndedSessions, Writer};
