@@ -1,0 +1,86 @@
+//! One WebSocket connection as rooms and the registry see it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{Notify, watch};
+
+use crate::protocol::CloseCode;
+use crate::transport::Outbound;
+
+/// Shared by the connection's task, the rooms it is in, and the registry.
+#[derive(Debug)]
+pub struct Connection {
+    pub id: u64,
+    pub outbound: Arc<Outbound>,
+    /// Rung when a room has something for it.
+    bell: Notify,
+    closing: watch::Sender<Option<CloseCode>>,
+    /// Published messages that are not committed.
+    uncommitted: AtomicUsize,
+    /// Rung when that number falls.
+    window: Notify,
+}
+
+impl Connection {
+    #[must_use]
+    pub fn new(id: u64, outbound: Arc<Outbound>) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            outbound,
+            bell: Notify::new(),
+            closing: watch::Sender::new(None),
+            uncommitted: AtomicUsize::new(0),
+            window: Notify::new(),
+        })
+    }
+
+    pub fn ring(&self) {
+        self.bell.notify_one();
+    }
+
+    /// Waits for the next ring; one that came meanwhile counts.
+    pub async fn rung(&self) {
+        self.bell.notified().await;
+    }
+
+    /// Asks the connection's task to close it. The first reason stands.
+    pub fn close(&self, code: CloseCode) {
+        self.closing.send_if_modified(|reason| {
+            let first = reason.is_none();
+            reason.get_or_insert(code);
+            first
+        });
+    }
+
+    /// Waits until somebody asked for it to be closed.
+    pub async fn closed(&self) -> CloseCode {
+        let mut closing = self.closing.subscribe();
+        match closing.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(code)) => *code,
+            // Cannot be: the sender lives in `self`.
+            _ => CloseCode::Internal,
+        }
+    }
+
+    pub(super) fn published(&self) {
+        self.uncommitted.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn committed(&self, messages: usize) {
+        self.uncommitted.fetch_sub(messages, Ordering::AcqRel);
+        self.window.notify_one();
+    }
+
+    #[must_use]
+    pub fn uncommitted(&self) -> usize {
+        self.uncommitted.load(Ordering::Acquire)
+    }
+
+    /// Waits until fewer than `limit` messages are uncommitted; only the connection's task may.
+    pub async fn window_below(&self, limit: usize) {
+        while self.uncommitted() >= limit {
+            self.window.notified().await;
+        }
+    }
+}

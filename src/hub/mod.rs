@@ -1,0 +1,19 @@
+//! Live rooms: who is in them, what was just said, who has still to hear it.
+//!
+//! Lock order, never the other way round: the hub's map of rooms, one room's state, the registry of
+//! connections, one connection's outbound. No lock is held across an await, and no two rooms are
+//! locked at once.
+
+mod connection;
+mod connections;
+mod inflight;
+mod presence;
+mod room;
+mod rooms;
+mod subscription;
+
+pub use connection::Connection;
+pub use connections::Connections;
+pub use room::{Closed, Cut, Member, Post, PublishError, Reservation, Reserve, Room};
+pub use rooms::Hub;
+pub use subscription::{Gone, Step, Subscription};

@@ -1,0 +1,430 @@
+//! One live room: stamps, enqueues and broadcasts under one lock, so that the order of seqs is the
+//! order in the writer's queue, on every socket, and in history.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::{broadcast, oneshot, watch};
+
+use super::Connection;
+use super::inflight::InFlight;
+use super::presence::Presence;
+use crate::domain::limits::{BROADCAST_SLOTS, SEQ_JUMP, TYPING_INTERVAL_MS};
+use crate::domain::{
+    self, ChatEvent, MessageBody, MessageId, Millis, Refusal, RoomId, SAFE_INTEGER_END, Seq, Stamp,
+    UserId,
+};
+use crate::protocol::{ChatDraft, ServerFrame};
+use crate::store::{Command, DeleteRoom, NewEvent, Reply, RoomRow, SubmitError, WriteQueue};
+
+/// What a room's channel carries: frames ready for every member's socket.
+#[derive(Debug, Clone)]
+pub(super) enum Item {
+    Events { first: Seq, last: Seq, count: u64, frames: Bytes },
+    /// For everyone but the one who types.
+    Typing { user: UserId, frame: Bytes },
+    Presence { frame: Bytes },
+}
+
+/// The room is not live any more in this object: look it up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed;
+
+/// Why a message was not published; it has had no effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublishError {
+    Closed,
+    Refused(Refusal),
+}
+
+/// A message that is ready to be published.
+#[derive(Debug)]
+pub struct Post {
+    pub user: UserId,
+    pub username: Arc<str>,
+    pub body: MessageBody,
+    /// The socket it came through, which is told of the commit.
+    pub from: Option<Arc<Connection>>,
+}
+
+/// Someone who hears a room.
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub connection: Arc<Connection>,
+    pub user: UserId,
+    pub username: Arc<str>,
+}
+
+/// A moment in a room: the log serves everything up to `head`, the receiver everything after.
+#[derive(Debug)]
+pub struct Cut {
+    pub(super) live: broadcast::Receiver<Item>,
+    pub head: Seq,
+    pub first: Seq,
+    pub count: u64,
+}
+
+/// The outcome of asking for a client's id.
+#[derive(Debug)]
+pub enum Reserve {
+    Mine(Reservation),
+    /// Somebody is storing it: wait for this to end, then ask again.
+    Busy(oneshot::Receiver<()>),
+    Closed,
+}
+
+/// The right to store a message under a client's id; given back when dropped unused.
+#[derive(Debug)]
+pub struct Reservation {
+    room: Arc<Room>,
+    user: UserId,
+    id: Option<MessageId>,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.room.state().inflight.release(self.user, &id);
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Room {
+    pub info: domain::Room,
+    queue: WriteQueue,
+    state: Mutex<State>,
+    /// The last committed seq.
+    committed: watch::Sender<Seq>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// Its deletion is on the way to the disk.
+    Deleting,
+    Deleted,
+    /// Dropped from memory because nobody used it.
+    Evicted,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// The last seq given, and the lowest stored; 0: none.
+    head: Seq,
+    first: Seq,
+    count: u64,
+    at: Millis,
+    /// How far the next seq jumps, once, after a start that followed a crash.
+    jump: u64,
+    live: broadcast::Sender<Item>,
+    members: HashMap<u64, Member>,
+    presence: Presence,
+    /// When each person was last passed on as typing, within the last interval.
+    typing: HashMap<UserId, Millis>,
+    inflight: InFlight,
+    uncommitted: VecDeque<Uncommitted>,
+    /// To be rung at the next commit.
+    awaiting_commit: Vec<Arc<Connection>>,
+}
+
+#[derive(Debug)]
+struct Uncommitted {
+    seq: Seq,
+    at: Millis,
+    user: UserId,
+    id: Option<MessageId>,
+    from: Option<Arc<Connection>>,
+}
+
+/// An ack for a connection.
+pub(super) struct Ack {
+    pub(super) connection: Arc<Connection>,
+    /// `None` for a message without id, which only opens the window again.
+    pub(super) frame: Option<Bytes>,
+}
+
+impl Room {
+    /// `boot`: this start's number. After a crash the next seq leaves out what the crash may have
+    /// lost, so that no seq that anybody heard is given twice.
+    pub(super) fn new(row: RoomRow, boot: u64, queue: WriteQueue) -> Arc<Self> {
+        let head = row.head;
+        Arc::new(Self {
+            info: row.room,
+            queue,
+            state: Mutex::new(State {
+                phase: Phase::Open,
+                head: head.seq,
+                first: head.first,
+                count: head.count,
+                at: head.at,
+                jump: boot.saturating_sub(head.boot).saturating_mul(SEQ_JUMP),
+                live: broadcast::Sender::new(BROADCAST_SLOTS),
+                members: HashMap::new(),
+                presence: Presence::default(),
+                typing: HashMap::new(),
+                inflight: InFlight::default(),
+                uncommitted: VecDeque::new(),
+                awaiting_commit: Vec::new(),
+            }),
+            committed: watch::Sender::new(head.seq),
+        })
+    }
+
+    #[must_use]
+    pub fn id(&self) -> RoomId {
+        self.info.room_id
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for the right to store a message under `id`; look into the table only after.
+    pub fn reserve(self: &Arc<Self>, user: UserId, id: &MessageId) -> Reserve {
+        let mut state = self.state();
+        if state.phase != Phase::Open {
+            return Reserve::Closed;
+        }
+        match state.inflight.reserve(user, id) {
+            Ok(()) => {
+                let (room, id) = (Arc::clone(self), Some(id.clone()));
+                Reserve::Mine(Reservation { room, user, id })
+            }
+            Err(busy) => Reserve::Busy(busy),
+        }
+    }
+
+    /// Gives `post` its place, hands it to the writer and to every member. From here on it no
+    /// longer depends on its connection.
+    pub fn publish(
+        &self,
+        post: Post,
+        reservation: Option<Reservation>,
+        now: Millis,
+    ) -> Result<Stamp, PublishError> {
+        let id = reservation.as_ref().and_then(|reservation| reservation.id.clone());
+        let draft =
+            ChatDraft::new(self.id(), post.user, &post.username, &post.body, id.as_ref());
+        let mut state = self.state();
+        let stamp = state.next_stamp(now)?;
+        let event = ChatEvent { stamp, user_id: post.user, id: id.clone(), body: post.body };
+        self.queue
+            .submit(Command::Event(NewEvent { room: self.id(), event }))
+            .map_err(|error| PublishError::Refused(refused(error)))?;
+        state.advance(stamp);
+        if let Some(connection) = &post.from {
+            connection.published();
+        }
+        let uncommitted =
+            Uncommitted { seq: stamp.seq, at: stamp.at, user: post.user, id, from: post.from };
+        state.uncommitted.push_back(uncommitted);
+        let (first, last, count) = (stamp.seq, stamp.seq, stamp.count);
+        state.broadcast(Item::Events { first, last, count, frames: draft.stamp(&stamp) });
+        drop(state);
+        // The commit gives the id free, not the end of this call.
+        if let Some(mut reservation) = reservation {
+            reservation.id = None;
+        }
+        Ok(stamp)
+    }
+
+    /// Everything up to `seq` is on disk: moves the watermark, frees ids, gives the acks.
+    pub(super) fn committed(&self, seq: Seq, acks: &mut Vec<Ack>) {
+        let mut state = self.state();
+        while let Some(done) = state.uncommitted.pop_front_if(|next| next.seq <= seq) {
+            if let Some(id) = &done.id {
+                state.inflight.release(done.user, id);
+            }
+            if let Some(connection) = done.from {
+                let frame = done.id.as_ref().map(|id| {
+                    ServerFrame::ack(self.id(), id, done.seq, done.at, false).encode()
+                });
+                acks.push(Ack { connection, frame });
+            }
+        }
+        self.committed.send_replace(seq);
+        state.awaiting_commit.drain(..).for_each(|connection| connection.ring());
+    }
+
+    /// Waits until everything up to `seq` is on disk.
+    pub async fn durable(&self, seq: Seq) {
+        // The sender lives in `self`, so that the wait ends only as it should.
+        let _ = self.committed.subscribe().wait_for(|committed| *committed >= seq).await;
+    }
+
+    #[must_use]
+    pub fn committed_seq(&self) -> Seq {
+        *self.committed.borrow()
+    }
+
+    /// The last seq given, committed or not.
+    #[must_use]
+    pub fn head(&self) -> Seq {
+        self.state().head
+    }
+
+    /// Rings `connection` at the next commit, unless `seq` is committed by now.
+    pub(super) fn ring_at_commit(&self, connection: &Arc<Connection>, seq: Seq) {
+        let mut state = self.state();
+        if self.committed_seq() >= seq {
+            connection.ring();
+        } else if !state.awaiting_commit.iter().any(|other| other.id == connection.id) {
+            state.awaiting_commit.push(Arc::clone(connection));
+        }
+    }
+
+    /// Makes `member` one; whatever is published after the cut reaches it through the cut's
+    /// receiver.
+    pub fn join(&self, member: Member) -> Result<(Cut, Bytes), Closed> {
+        let mut state = self.state();
+        if state.phase != Phase::Open {
+            return Err(Closed);
+        }
+        if !state.members.contains_key(&member.connection.id) {
+            state.presence.enter(member.user, &member.username);
+            state.members.insert(member.connection.id, member);
+        }
+        Ok((state.cut(), state.presence.snapshot(self.id())))
+    }
+
+    /// Another cut for a member that fell behind; `Err`: the room is gone.
+    pub(super) fn cut(&self) -> Result<Cut, Closed> {
+        let state = self.state();
+        if state.phase == Phase::Deleted { Err(Closed) } else { Ok(state.cut()) }
+    }
+
+    pub fn leave(&self, connection: u64) {
+        let mut state = self.state();
+        if let Some(member) = state.members.remove(&connection) {
+            state.presence.leave(member.user);
+        }
+    }
+
+    #[must_use]
+    pub fn presence_snapshot(&self) -> Bytes {
+        self.state().presence.snapshot(self.id())
+    }
+
+    #[must_use]
+    pub(super) fn has_presence_changes(&self) -> bool {
+        self.state().presence.has_changes()
+    }
+
+    pub(super) fn tell_presence(&self) {
+        let mut state = self.state();
+        if let Some(frame) = state.presence.take_changes(self.id()) {
+            state.broadcast(Item::Presence { frame });
+        }
+    }
+
+    /// Tells the others that somebody types, unless they heard it just now.
+    pub fn typing(&self, user: UserId, username: &str, now: Millis) {
+        let mut state = self.state();
+        state.typing.retain(|_, at| now.saturating_sub(*at) < TYPING_INTERVAL_MS);
+        if state.typing.contains_key(&user) {
+            return;
+        }
+        state.typing.insert(user, now);
+        let (room_id, user_id) = (self.id().get(), user.get());
+        let frame = ServerFrame::Typing { room_id, user_id, username }.encode();
+        state.broadcast(Item::Typing { user, frame });
+    }
+
+    /// Sends the deletion to the writer, behind everything that was published. `None`: another
+    /// request has done so.
+    pub fn delete(&self) -> Result<Option<oneshot::Receiver<()>>, Refusal> {
+        let mut state = self.state();
+        if state.phase != Phase::Open {
+            return Ok(None);
+        }
+        let (reply, receiver) = Reply::channel();
+        self.queue
+            .submit(Command::DeleteRoom(DeleteRoom { room: self.id(), reply }))
+            .map_err(refused)?;
+        state.phase = Phase::Deleting;
+        Ok(Some(receiver))
+    }
+
+    /// The deletion is on disk: the members hear of it.
+    pub(super) fn deleted(&self) {
+        let mut state = self.state();
+        state.phase = Phase::Deleted;
+        state.ring();
+    }
+
+    #[must_use]
+    pub(super) fn is_deleted(&self) -> bool {
+        self.state().phase == Phase::Deleted
+    }
+
+    /// Closes the room if nobody uses it and nothing of it is on the way to the disk.
+    pub(super) fn evict_if_idle(&self) -> bool {
+        let mut state = self.state();
+        let idle = state.phase == Phase::Open
+            && state.members.is_empty()
+            && state.uncommitted.is_empty()
+            && state.inflight.is_empty()
+            && self.committed_seq() == state.head;
+        if idle {
+            state.phase = Phase::Evicted;
+        }
+        idle
+    }
+}
+
+impl State {
+    fn next_stamp(&self, now: Millis) -> Result<Stamp, PublishError> {
+        match self.phase {
+            Phase::Open => {}
+            Phase::Evicted => return Err(PublishError::Closed),
+            Phase::Deleting | Phase::Deleted => {
+                return Err(PublishError::Refused(Refusal::NoSuchRoom));
+            }
+        }
+        let seq = self.head.saturating_add(self.jump).saturating_add(1);
+        if seq >= SAFE_INTEGER_END {
+            return Err(PublishError::Refused(Refusal::Internal));
+        }
+        Ok(Stamp {
+            seq,
+            at: now.max(self.at),
+            count: self.count + 1,
+            prev: (self.jump > 0).then_some(self.head),
+        })
+    }
+
+    fn advance(&mut self, stamp: Stamp) {
+        if self.first == 0 {
+            self.first = stamp.seq;
+        }
+        self.head = stamp.seq;
+        self.at = stamp.at;
+        self.count = stamp.count;
+        self.jump = 0;
+    }
+
+    fn cut(&self) -> Cut {
+        let live = self.live.subscribe();
+        Cut { live, head: self.head, first: self.first, count: self.count }
+    }
+
+    fn broadcast(&self, item: Item) {
+        // An error says that nobody listens.
+        let _ = self.live.send(item);
+        self.ring();
+    }
+
+    fn ring(&self) {
+        self.members.values().for_each(|member| member.connection.ring());
+    }
+}
+
+fn refused(error: SubmitError) -> Refusal {
+    match error {
+        SubmitError::Full => Refusal::Overloaded,
+        SubmitError::Unavailable => Refusal::Unavailable,
+    }
+}

@@ -1,0 +1,149 @@
+//! All live rooms: loaded once when first asked for, told of commits, dropped when idle.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::BytesMut;
+use tokio::sync::{Notify, OnceCell};
+
+use super::room::Ack;
+use super::{Connection, Connections, Room};
+use crate::domain::{Limits, RoomId};
+use crate::store::{Committed, ReadError, Reader, WriteQueue};
+
+type Slot = Arc<OnceCell<Arc<Room>>>;
+
+#[derive(Debug)]
+pub struct Hub {
+    pub connections: Connections,
+    rooms: Mutex<HashMap<RoomId, Slot>>,
+    reader: Reader,
+    queue: WriteQueue,
+    boot: u64,
+    /// Rooms in which people came or went since it was last told.
+    restless: Mutex<HashMap<RoomId, Arc<Room>>>,
+    restless_bell: Notify,
+}
+
+impl Hub {
+    #[must_use]
+    pub fn new(reader: Reader, queue: WriteQueue, boot: u64, limits: &Limits) -> Arc<Self> {
+        Arc::new(Self {
+            connections: Connections::new(limits.connections, limits.connections_per_user),
+            rooms: Mutex::default(),
+            reader,
+            queue,
+            boot,
+            restless: Mutex::default(),
+            restless_bell: Notify::new(),
+        })
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, HashMap<RoomId, Slot>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The live room, loaded if need be; many who ask at once wait for one load. `None`: there is
+    /// no such room.
+    pub async fn room(&self, id: RoomId) -> Result<Option<Arc<Room>>, ReadError> {
+        let slot = Arc::clone(self.rooms().entry(id).or_default());
+        if let Some(room) = slot.get() {
+            return Ok(Some(Arc::clone(room)));
+        }
+        let load = || async {
+            let row = self.reader.read(move |snapshot| snapshot.room(id)).await;
+            match row {
+                Ok(Some(row)) => Ok(Room::new(row, self.boot, self.queue.clone())),
+                Ok(None) => Err(None),
+                Err(error) => Err(Some(error)),
+            }
+        };
+        let loaded = slot.get_or_try_init(load).await.cloned();
+        loaded.map(Some).or_else(|failed| {
+            let mut rooms = self.rooms();
+            if rooms.get(&id).is_some_and(|slot| slot.get().is_none()) {
+                rooms.remove(&id);
+            }
+            failed.map_or(Ok(None), Err)
+        })
+    }
+
+    /// The room if it is live; nothing is loaded.
+    #[must_use]
+    pub fn live_room(&self, id: RoomId) -> Option<Arc<Room>> {
+        self.rooms().get(&id).and_then(|slot| slot.get().cloned())
+    }
+
+    /// Takes in what a commit made true. Acks of one connection go out in one write.
+    pub fn committed(&self, committed: &Committed) {
+        let mut acks = Vec::new();
+        for (room, seq) in &committed.heads {
+            if let Some(room) = self.live_room(*room) {
+                room.committed(*seq, &mut acks);
+            }
+        }
+        send_acks(acks);
+        for room in &committed.deleted_rooms {
+            let slot = self.rooms().remove(room);
+            if let Some(room) = slot.as_ref().and_then(|slot| slot.get()) {
+                room.deleted();
+            }
+        }
+        for ended in &committed.ended_sessions {
+            self.connections.end_sessions(ended);
+        }
+    }
+
+    /// Somebody came to `room` or went; the members hear of it within the gathering interval.
+    pub fn presence_changed(&self, room: &Arc<Room>) {
+        if !room.has_presence_changes() {
+            return;
+        }
+        let mut restless = self.restless.lock().unwrap_or_else(PoisonError::into_inner);
+        if restless.insert(room.id(), Arc::clone(room)).is_none() {
+            self.restless_bell.notify_one();
+        }
+    }
+
+    /// Waits until [`Self::tell_presence`] has something to tell.
+    pub async fn restless(&self) {
+        self.restless_bell.notified().await;
+    }
+
+    pub fn tell_presence(&self) {
+        let restless =
+            std::mem::take(&mut *self.restless.lock().unwrap_or_else(PoisonError::into_inner));
+        restless.values().for_each(|room| room.tell_presence());
+    }
+
+    /// Drops rooms that nobody uses. They are loaded again when asked for.
+    pub fn evict_idle(&self) {
+        self.rooms().retain(|_, slot| match slot.get() {
+            Some(room) => !room.evict_if_idle(),
+            // Somebody is loading it, unless nobody is left who would.
+            None => Arc::strong_count(slot) > 1,
+        });
+    }
+}
+
+fn send_acks(acks: Vec<Ack>) {
+    struct Told {
+        connection: Arc<Connection>,
+        committed: usize,
+        frames: BytesMut,
+    }
+    let mut by_connection: HashMap<u64, Told> = HashMap::new();
+    for Ack { connection, frame } in acks {
+        let told = by_connection.entry(connection.id).or_insert_with(|| Told {
+            connection,
+            committed: 0,
+            frames: BytesMut::new(),
+        });
+        told.committed += 1;
+        told.frames.extend_from_slice(&frame.unwrap_or_default());
+    }
+    for told in by_connection.into_values() {
+        told.connection.outbound.send(told.frames.freeze());
+        told.connection.committed(told.committed);
+    }
+}

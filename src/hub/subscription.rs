@@ -1,0 +1,165 @@
+//! One member's place in one room: a cursor that is live or catching up.
+//!
+//! One mechanism serves the plain join, the join with `after`, the resume after any absence, and
+//! the reader that fell behind: the log serves everything up to a cut, the room's channel everything
+//! after it. A subscription does no I/O and never waits; whoever drives it is told what to do next.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::broadcast::{self, error::TryRecvError};
+
+use super::room::{Cut, Item};
+use super::{Connection, Room};
+use crate::domain::{ChatEvent, Seq, UserId};
+use crate::protocol::ChatDraft;
+use crate::store::LoggedEvent;
+
+#[derive(Debug)]
+pub struct Subscription {
+    room: Arc<Room>,
+    connection: Arc<Connection>,
+    user: UserId,
+    live: broadcast::Receiver<Item>,
+    /// Everything up to this seq has been handed out, and this many events were before.
+    cursor: Seq,
+    count: u64,
+    /// The log serves up to here, then the channel; `None`: live.
+    catch_up: Option<Seq>,
+}
+
+/// What the driver does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Send these frames.
+    Send(Bytes),
+    /// Read the log in (`after`, `upto`] and hand it to [`Subscription::page`].
+    ReadLog { after: Seq, upto: Seq },
+    /// Send a presence snapshot: it is live (again).
+    CaughtUp,
+    /// Nothing until the connection's bell rings.
+    Idle,
+    /// No more of this room; drop the subscription.
+    Gone(Gone),
+}
+
+/// Why a room ended for a member without its wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    Deleted,
+}
+
+impl Gone {
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+impl Subscription {
+    /// `after`: the last seq the member holds; `None`: it wants only what comes.
+    #[must_use]
+    pub fn new(
+        room: Arc<Room>,
+        connection: Arc<Connection>,
+        user: UserId,
+        cut: Cut,
+        after: Option<Seq>,
+    ) -> Self {
+        let cursor = after.map_or(cut.head, |after| after.min(cut.head));
+        let catch_up = after.map(|_| cut.head);
+        Self { room, connection, user, live: cut.live, cursor, count: cut.count, catch_up }
+    }
+
+    #[must_use]
+    pub fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
+    /// The last seq handed out, and how many events there were up to it.
+    #[must_use]
+    pub fn position(&self) -> (Seq, u64) {
+        (self.cursor, self.count)
+    }
+
+    /// What to do next; call again until it is [`Step::Idle`] or [`Step::Gone`].
+    pub fn step(&mut self) -> Step {
+        match self.catch_up {
+            Some(head) => self.step_behind(head),
+            None => self.step_live(),
+        }
+    }
+
+    fn step_behind(&mut self, head: Seq) -> Step {
+        if self.room.is_deleted() {
+            return Step::Gone(Gone::Deleted);
+        }
+        if self.cursor >= head {
+            self.catch_up = None;
+            return Step::CaughtUp;
+        }
+        let upto = self.room.committed_seq().min(head);
+        if upto <= self.cursor {
+            self.room.ring_at_commit(&self.connection, self.cursor + 1);
+            return Step::Idle;
+        }
+        Step::ReadLog { after: self.cursor, upto }
+    }
+
+    fn step_live(&mut self) -> Step {
+        loop {
+            match self.live.try_recv() {
+                Ok(Item::Events { first, last, count, frames }) => {
+                    // The channel of a cut begins right behind it.
+                    debug_assert!(first > self.cursor);
+                    self.cursor = last;
+                    self.count = count;
+                    return Step::Send(frames);
+                }
+                Ok(Item::Typing { user, .. }) if user == self.user => {}
+                Ok(Item::Typing { frame, .. } | Item::Presence { frame }) => {
+                    return Step::Send(frame);
+                }
+                Err(TryRecvError::Empty) if self.room.is_deleted() => {
+                    return Step::Gone(Gone::Deleted);
+                }
+                Err(TryRecvError::Empty) => return Step::Idle,
+                Err(TryRecvError::Lagged(_)) => return self.fall_behind(),
+                Err(TryRecvError::Closed) => return Step::Gone(Gone::Deleted),
+            }
+        }
+    }
+
+    /// The channel has gone on without this member: a new cut, and the log up to it.
+    fn fall_behind(&mut self) -> Step {
+        let Ok(cut) = self.room.cut() else { return Step::Gone(Gone::Deleted) };
+        self.live = cut.live;
+        self.catch_up = Some(cut.head);
+        self.step_behind(cut.head)
+    }
+
+    /// Takes what was read for [`Step::ReadLog`] and gives the frames to send. `events`: the first
+    /// part, or all, of (`after`, `upto`]; `complete`: all.
+    pub fn page(&mut self, events: &[LoggedEvent], upto: Seq, complete: bool) -> Bytes {
+        let mut frames = BytesMut::new();
+        for LoggedEvent { event, username } in events {
+            let ChatEvent { stamp, user_id, id, body } = event;
+            let draft = ChatDraft::new(self.room.id(), *user_id, username, body, id.as_ref());
+            frames.extend_from_slice(&draft.stamp(stamp));
+            self.cursor = stamp.seq;
+            self.count = stamp.count;
+        }
+        if complete {
+            self.cursor = upto;
+        }
+        frames.freeze()
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.room.leave(self.connection.id);
+    }
+}
