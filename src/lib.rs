@@ -1,4 +1,6 @@
 //! Parlor.
 
+pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod protocol;
