@@ -17,7 +17,7 @@ use crate::config::{Effective, Flags, load};
 ///
 /// One process, one binary, one database file. Without a command it serves.
 #[derive(Debug, Parser)]
-#[command(name = "parlor", version, after_help = help::PRECEDENCE)]
+#[command(name = "parlor", version, after_help = help::summary())]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -32,7 +32,7 @@ enum Command {
     #[command(after_help = help::PRECEDENCE, after_long_help = help::settings())]
     Serve(Settings),
     /// Look at the configuration, or begin one
-    #[command(subcommand, after_help = help::PRECEDENCE)]
+    #[command(subcommand, after_help = help::summary())]
     Config(ConfigCommand),
 }
 
@@ -145,6 +145,15 @@ mod tests {
         for wrong in [["parlor", "sing"], ["parlor", "--listen"], ["parlor", "config"]] {
             assert_eq!(Cli::try_parse_from(wrong).unwrap_err().exit_code(), 2);
         }
+    }
+
+    #[test]
+    fn the_first_help_names_what_most_people_set() {
+        let help = Cli::command().render_help().to_string();
+        for text in ["PARLOR_LISTEN [default: 127.0.0.1:8080]", "PARLOR_DATA [default: data]"] {
+            assert!(help.contains(text), "{text}\n{help}");
+        }
+        assert!(help.contains("parlor serve --help"), "{help}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The configuration: flags over environment over a file over defaults, in two stages. `raw`
-//! gathers what each source said; [`load`] makes it a valid [`Config`], or tells all faults at once.
+//! gathers what each source said; [`load`] makes that a [`Config`], or tells all faults at once.
 
 mod fault;
 mod keys;
