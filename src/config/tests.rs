@@ -275,6 +275,9 @@ fn limits_must_agree_and_the_one_that_was_given_is_named() {
           than limits.message_bytes, which is 16384, not 16639"]
     );
     sources().env("PARLOR_LIMITS__FRAME_BYTES", "16640").valid();
+    let overridden = sources().file("limits.frame_bytes = 20000\n");
+    let overridden = overridden.env("PARLOR_LIMITS__FRAME_BYTES", "16639").faults();
+    assert!(overridden[0].starts_with("environment PARLOR_LIMITS__FRAME_BYTES: limits.frame"));
 
     let faults = sources()
         .file("[limits]\nwaiting_bytes = 67108864\nwaiting_bytes_total = 65536\n")
