@@ -1,8 +1,10 @@
 //! Parlor.
 
+pub mod auth;
 pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod hub;
 pub mod protocol;
 pub mod store;
 pub mod transport;
-pub mod hub;

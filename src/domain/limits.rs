@@ -20,6 +20,24 @@ pub const FIELD_ERRORS: usize = 32;
 /// Fields read of one JSON object; an object with more is refused.
 pub const JSON_FIELDS: usize = 64;
 
+/// The most that [`Limits::message_bytes`] can be set to: with every character escaped as `\u003c`,
+/// which is six bytes for one, and what stands around it, it still fits a request's body.
+pub const MESSAGE_BYTES_MAX: usize = (BODY_BYTES - BODY_SPARE_BYTES) / 6;
+/// What a request that posts a message holds beside the message: names, quotes and an escaped id.
+const BODY_SPARE_BYTES: usize = 1024;
+/// What a WebSocket message that carries a chat message holds beside its text.
+pub const FRAME_SPARE_BYTES: usize = 256;
+
+// ---- configuration ----------------------------------------------------------------------------
+
+/// A configuration file; a longer one is refused.
+pub const CONFIG_FILE_BYTES: usize = 1024 * 1024;
+/// The secret that signs tokens, which the configuration may give.
+pub const SECRET_BYTES: RangeInclusive<usize> = 32..=1024;
+/// How long a sign-in lasts: one minute to one year of 365.25 days.
+pub const TOKEN_TTL: RangeInclusive<Duration> =
+    Duration::from_mins(1)..=Duration::from_hours(8_766);
+
 // ---- HTTP -------------------------------------------------------------------------------------
 
 /// A request's body. The largest honest one is a message whose characters are all escaped.

@@ -1,0 +1,25 @@
+//! `parlor config`: begin, check or show a configuration.
+
+use std::process::ExitCode;
+
+use crate::config::default_file;
+
+use super::{Settings, print};
+
+pub fn default() -> ExitCode {
+    print(&default_file())
+}
+
+pub fn check(settings: Settings) -> ExitCode {
+    match settings.load() {
+        Ok(_) => print("ok\n"),
+        Err(code) => code,
+    }
+}
+
+pub fn show(settings: Settings) -> ExitCode {
+    match settings.load() {
+        Ok(effective) => print(&effective.show()),
+        Err(code) => code,
+    }
+}
