@@ -86,7 +86,7 @@ impl Passwords {
             Arc::clone(&self.running).acquire_owned().await.map_err(|_| HashError::Failed)?;
         let task = tokio::task::spawn_blocking(move || {
             // Held here rather than by the future, which may be dropped while the hash goes on.
-            let _held = (place, permit);
+            let _held = (permit, place);
             work()
         });
         task.await.map_err(|_| HashError::Failed)?
