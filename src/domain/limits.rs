@@ -64,6 +64,8 @@ pub const RESERVED_FILES: usize = 64;
 pub const PASSWORD_HASHES: usize = 2;
 /// Requests that wait for a password hash; one more is refused with `overloaded`.
 pub const PASSWORD_QUEUE: usize = 64;
+/// A token; ours have about 250, and a longer text is refused before any work.
+pub const TOKEN_BYTES: usize = 2 * 1024;
 /// Sign-ins kept for one account; a further one ends the oldest.
 pub const SESSIONS_PER_USER: usize = 64;
 /// Keys a rate limiter remembers before it forgets those that are back at rest.

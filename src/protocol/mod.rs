@@ -6,6 +6,8 @@ mod client;
 mod code;
 mod frame;
 mod json;
+#[cfg(test)]
+mod page;
 mod server;
 
 pub use chat::ChatDraft;
