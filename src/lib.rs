@@ -1,5 +1,6 @@
 //! Parlor.
 
+pub mod app;
 pub mod auth;
 pub mod clock;
 pub mod config;

@@ -162,9 +162,8 @@ mod tests {
     #[test]
     fn ended_sessions_close_their_connections_and_no_others() {
         let connections = Connections::new(10, 10);
-        let open = |id, session| {
-            connections.register(user(id), SessionId(session), outbound()).unwrap()
-        };
+        let open =
+            |id, session| connections.register(user(id), SessionId(session), outbound()).unwrap();
         let (a, b, other) = (open(1, 1), open(1, 2), open(2, 1));
         connections.end_sessions(&EndedSessions::One(user(1), SessionId(1)));
         assert_eq!(close_code(&a), Some(CloseCode::Unauthorized));

@@ -75,10 +75,8 @@ impl Presence {
         if !were_named || touched.len() > PRESENCE_NAMES {
             return Some(self.snapshot(room));
         }
-        let (joined, left): (Vec<_>, Vec<_>) = touched
-            .iter()
-            .map(|(user, username)| person(*user, username))
-            .partition(|person| {
+        let (joined, left): (Vec<_>, Vec<_>) =
+            touched.iter().map(|(user, username)| person(*user, username)).partition(|person| {
                 UserId::new(person.user_id).is_ok_and(|user| self.people.contains_key(&user))
             });
         Some(self.frame(room, false, &joined, &left))

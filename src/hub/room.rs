@@ -21,10 +21,20 @@ use crate::store::{Command, DeleteRoom, NewEvent, Reply, RoomRow, SubmitError, W
 /// What a room's channel carries: frames ready for every member's socket.
 #[derive(Debug, Clone)]
 pub(super) enum Item {
-    Events { first: Seq, last: Seq, count: u64, frames: Bytes },
+    Events {
+        first: Seq,
+        last: Seq,
+        count: u64,
+        frames: Bytes,
+    },
     /// For everyone but the one who types.
-    Typing { user: UserId, frame: Bytes },
-    Presence { frame: Bytes },
+    Typing {
+        user: UserId,
+        frame: Bytes,
+    },
+    Presence {
+        frame: Bytes,
+    },
 }
 
 /// The room is not live any more in this object: look it up again.
@@ -206,8 +216,7 @@ impl Room {
         now: Millis,
     ) -> Result<Stamp, PublishError> {
         let id = reservation.as_ref().and_then(|reservation| reservation.id.clone());
-        let draft =
-            ChatDraft::new(self.id(), post.user, &post.username, &post.body, id.as_ref());
+        let draft = ChatDraft::new(self.id(), post.user, &post.username, &post.body, id.as_ref());
         let mut state = self.state();
         let stamp = state.next_stamp(now)?;
         let event = ChatEvent { stamp, user_id: post.user, id: id.clone(), body: post.body };
@@ -239,9 +248,10 @@ impl Room {
                 state.inflight.release(done.user, id);
             }
             if let Some(connection) = done.from {
-                let frame = done.id.as_ref().map(|id| {
-                    ServerFrame::ack(self.id(), id, done.seq, done.at, false).encode()
-                });
+                let frame = done
+                    .id
+                    .as_ref()
+                    .map(|id| ServerFrame::ack(self.id(), id, done.seq, done.at, false).encode());
                 acks.push(Ack { connection, frame });
             }
         }

@@ -2,11 +2,11 @@
 
 use redb::{ReadableTable, WriteTransaction};
 
+use super::ReadError;
 use super::command::{ChangePassword, DeleteUser, SignUp, SignUpRefused, StartSession};
 use super::record::{self, RecordError, SessionRecord, UserRecord};
 use super::schema::{read_u64, write_u64};
 use super::tables::{META, META_LAST_USER, SESSIONS, USER_BY_NAME, USERS};
-use super::ReadError;
 use crate::domain::limits::SESSIONS_PER_USER;
 use crate::domain::{Millis, Role, SessionId, User, UserId};
 
@@ -110,10 +110,8 @@ pub(super) fn extend_session(
 ) -> Result<bool, ReadError> {
     let mut table = transaction.open_table(SESSIONS)?;
     let key = (user.get(), session.0);
-    let Some(mut record) = table
-        .get(key)?
-        .map(|value| record::decode::<SessionRecord>(value.value()))
-        .transpose()?
+    let Some(mut record) =
+        table.get(key)?.map(|value| record::decode::<SessionRecord>(value.value())).transpose()?
     else {
         return Ok(false);
     };

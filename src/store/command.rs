@@ -4,7 +4,8 @@
 use tokio::sync::oneshot;
 
 use crate::domain::{
-    ChatEvent, Delivery, DisplayName, Millis, Room, RoomId, RoomName, SessionId, Slug, User, UserId, Username,
+    ChatEvent, Delivery, DisplayName, Millis, Room, RoomId, RoomName, SessionId, Slug, User,
+    UserId, Username,
 };
 
 /// One write.
@@ -14,8 +15,17 @@ pub enum Command {
     SignUp(SignUp),
     StartSession(StartSession),
     /// A refreshed token: the session lasts until the new one ends. `false`: it is gone.
-    ExtendSession { user: UserId, session: SessionId, expires_at: Millis, reply: Reply<bool> },
-    EndSession { user: UserId, session: SessionId, reply: Reply<()> },
+    ExtendSession {
+        user: UserId,
+        session: SessionId,
+        expires_at: Millis,
+        reply: Reply<bool>,
+    },
+    EndSession {
+        user: UserId,
+        session: SessionId,
+        reply: Reply<()>,
+    },
     ChangePassword(ChangePassword),
     DeleteUser(DeleteUser),
     CreateRoom(CreateRoom),

@@ -82,10 +82,8 @@ impl Handle {
         new: NewDatabase,
     ) -> Result<(Self, Opened), OpenError> {
         let directory = &options.directory;
-        std::fs::create_dir_all(directory).map_err(|source| OpenError::CreateDirectory {
-            path: directory.clone(),
-            source,
-        })?;
+        std::fs::create_dir_all(directory)
+            .map_err(|source| OpenError::CreateDirectory { path: directory.clone(), source })?;
         let lock = lock_directory(directory)?;
         let path = directory.join(DATABASE_FILE);
         if !path.try_exists().map_err(|source| unreadable(&path, source))? {
@@ -149,8 +147,7 @@ fn unreadable(path: &Path, source: std::io::Error) -> OpenError {
 }
 
 fn lock_directory(directory: &Path) -> Result<File, OpenError> {
-    let not_writable =
-        |source| OpenError::NotWritable { path: directory.to_owned(), source };
+    let not_writable = |source| OpenError::NotWritable { path: directory.to_owned(), source };
     let lock = OpenOptions::new()
         .create(true)
         .write(true)

@@ -143,11 +143,7 @@ impl Snapshot {
         self.account(UserId::new(id.value()).map_err(|_| RecordError::Impossible("user id"))?)
     }
 
-    pub fn session(
-        &self,
-        user: UserId,
-        session: SessionId,
-    ) -> Result<Option<Session>, ReadError> {
+    pub fn session(&self, user: UserId, session: SessionId) -> Result<Option<Session>, ReadError> {
         let table = self.transaction.open_table(SESSIONS)?;
         let Some(value) = table.get((user.get(), session.0))? else { return Ok(None) };
         let SessionRecord { created_at, expires_at } = record::decode(value.value())?;
@@ -262,9 +258,8 @@ impl Names {
             return Ok(Arc::clone(name));
         }
         let account = snapshot.account(user)?;
-        let name = account.map_or(DELETED_USERNAME.into(), |account| {
-            Arc::from(account.user.username.as_str())
-        });
+        let name = account
+            .map_or(DELETED_USERNAME.into(), |account| Arc::from(account.user.username.as_str()));
         self.0.insert(user, Arc::clone(&name));
         Ok(name)
     }

@@ -199,7 +199,7 @@ mod tests {
     fn golden_bytes() {
         let event = [
             1, // version
-            253, 0, 104, 229, 207, 139, 1, 0, 0, // at
+            253, 0, 104, 229, 207, 139, 1, 0, 0,   // at
             250, // count
             1, 251, 251, 0, // prev
             0, // chat
@@ -244,7 +244,9 @@ mod tests {
         let longer = [good.as_slice(), &[0]].concat();
         assert_eq!(decode::<EventRecord>(&longer), Err(RecordError::Trailing(1)));
         // A string that claims to have four gigabytes.
-        assert!(decode::<SessionRecord>(&[1, 253, 255, 255, 255, 255, 255, 255, 255, 255]).is_err());
+        assert!(
+            decode::<SessionRecord>(&[1, 253, 255, 255, 255, 255, 255, 255, 255, 255]).is_err()
+        );
         let greedy = [1, 1, 252, 255, 255, 255, 255];
         assert!(decode::<UserRecord>(&greedy).is_err());
     }

@@ -2,11 +2,11 @@
 
 use redb::{ReadableTable, WriteTransaction};
 
+use super::ReadError;
 use super::command::{CreateRoom, DeleteRoom, SlugTaken};
 use super::record::{self, RecordError, RoomRecord};
 use super::schema::{read_u64, write_u64};
 use super::tables::{HEADS, META, META_LAST_ROOM, PURGES, ROOM_BY_SLUG, ROOMS};
-use super::ReadError;
 use crate::domain::{Room, RoomId};
 
 pub(super) fn create(

@@ -79,10 +79,8 @@ fn newest_schema() -> u64 {
 /// The boot number rises unless the last stop was clean. It is what keeps a seq that was broadcast
 /// just before a crash, and lost, from ever being given again.
 pub(super) fn start(database: &Database, path: &Path) -> Result<Opened, OpenError> {
-    let damaged = |error: ReadError| OpenError::Foreign {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    };
+    let damaged =
+        |error: ReadError| OpenError::Foreign { path: path.to_owned(), reason: error.to_string() };
     let found = schema_of(database).map_err(damaged)?;
     if found > newest_schema() {
         let path = path.to_owned();
@@ -139,8 +137,7 @@ mod tests {
     use redb::backends::InMemoryBackend;
 
     fn database() -> Database {
-        let database =
-            Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
+        let database = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
         initialise(&database, NewDatabase { log: LogId(7), secret: [1; 32] }).unwrap();
         database
     }

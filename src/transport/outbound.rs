@@ -240,7 +240,9 @@ impl Outbound {
         while self.waiting_bytes() > bytes {
             let result = match &self.sink {
                 Sink::Tcp(socket) => socket.writable().await.map(|()| self.push_out()),
-                Sink::Stream(stream) => std::future::poll_fn(|cx| self.poll_stream(stream, cx)).await,
+                Sink::Stream(stream) => {
+                    std::future::poll_fn(|cx| self.poll_stream(stream, cx)).await
+                }
             };
             if let Err(error) = result {
                 self.fail(&mut self.state());

@@ -216,8 +216,7 @@ mod tests {
     }
 
     fn masked(mut frame: Frame) -> Vec<u8> {
-        *frame.header_mut() =
-            FrameHeader { mask: Some([1, 2, 3, 4]), ..frame.header().clone() };
+        *frame.header_mut() = FrameHeader { mask: Some([1, 2, 3, 4]), ..frame.header().clone() };
         let mut bytes = Vec::new();
         frame.format(&mut bytes).unwrap();
         bytes

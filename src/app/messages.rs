@@ -1,0 +1,165 @@
+//! Messages: said once, however often they are sent, and read again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::App;
+use crate::domain::{Identity, MessageBody, MessageId, Millis, Refusal, RoomId, RoomRef, Seq};
+use crate::hub::{Connection, Post, PublishError, Reservation, Reserve, Room};
+use crate::store::{LoggedEvent, Page, PageRequest};
+
+/// Tries before a message gives up on a room that is dropped from memory under its hands, or on an
+/// id that others keep reserving.
+const TRIES: usize = 64;
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Posted {
+    /// Published; its commit follows.
+    Published { seq: Seq, at: Millis },
+    /// It was stored before, under the same id.
+    Duplicate { seq: Seq, at: Millis },
+}
+
+/// Who says it, and through which socket.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub identity: Identity,
+    pub connection: Option<Arc<Connection>>,
+}
+
+impl App {
+    /// The one way in for messages, from a socket and over HTTP.
+    pub async fn post(
+        &self,
+        caller: &Caller,
+        room: RoomId,
+        body: MessageBody,
+        id: Option<MessageId>,
+    ) -> Result<Posted, Refusal> {
+        self.rates.messages.check(&caller.identity.user_id)?;
+        for _ in 0..TRIES {
+            let room = self.live_room(room).await?;
+            let reservation = match &id {
+                None => None,
+                Some(id) => match room.reserve(caller.identity.user_id, id) {
+                    Reserve::Closed => continue,
+                    Reserve::Busy(outcome) => {
+                        // It ends by being dropped, when the other message is stored or given up.
+                        let _ = outcome.await;
+                        continue;
+                    }
+                    Reserve::Mine(reservation) => {
+                        if let Some(posted) = self.stored_before(caller, &room, id, &body).await? {
+                            return Ok(posted);
+                        }
+                        Some(reservation)
+                    }
+                },
+            };
+            match self.publish(caller, &room, &body, reservation) {
+                Err(PublishError::Closed) => {}
+                Err(PublishError::Refused(refusal)) => return Err(refusal),
+                Ok(posted) => return Ok(posted),
+            }
+        }
+        Err(Refusal::Overloaded)
+    }
+
+    fn publish(
+        &self,
+        caller: &Caller,
+        room: &Arc<Room>,
+        body: &MessageBody,
+        reservation: Option<Reservation>,
+    ) -> Result<Posted, PublishError> {
+        let post = Post {
+            user: caller.identity.user_id,
+            username: caller.identity.username.as_str().into(),
+            body: body.clone(),
+            from: caller.connection.clone(),
+        };
+        let stamp = room.publish(post, reservation, self.clock.now())?;
+        Ok(Posted::Published { seq: stamp.seq, at: stamp.at })
+    }
+
+    /// Looks for the id in the table. Only whoever holds its reservation may ask: the snapshot is
+    /// taken after, so that a message is in one of the two until it is in the other.
+    async fn stored_before(
+        &self,
+        caller: &Caller,
+        room: &Arc<Room>,
+        id: &MessageId,
+        body: &MessageBody,
+    ) -> Result<Option<Posted>, Refusal> {
+        let (user, id, room) = (caller.identity.user_id, id.clone(), room.id());
+        let stored = self.read(move |snapshot| snapshot.by_client_id(user, &id, room)).await?;
+        match stored {
+            None => Ok(None),
+            Some(event) if event.body == *body => {
+                Ok(Some(Posted::Duplicate { seq: event.stamp.seq, at: event.stamp.at }))
+            }
+            Some(_) => Err(Refusal::IdConflict),
+        }
+    }
+
+    /// Posts and waits until the message is on disk.
+    pub async fn post_durably(
+        &self,
+        caller: &Caller,
+        room: RoomRef,
+        body: MessageBody,
+        id: Option<MessageId>,
+        patience: Duration,
+    ) -> Result<(RoomId, Posted), Refusal> {
+        let room_id = self.room_id(room).await?;
+        let posted = self.post(caller, room_id, body, id).await?;
+        if let Posted::Published { seq, .. } = posted
+            && let Some(room) = self.hub.live_room(room_id)
+        {
+            let durable = tokio::time::timeout(patience, room.durable(seq)).await;
+            durable.map_err(|_| Refusal::Unavailable)?;
+        }
+        Ok((room_id, posted))
+    }
+
+    async fn room_id(&self, reference: RoomRef) -> Result<RoomId, Refusal> {
+        match reference {
+            RoomRef::Id(id) => Ok(id),
+            slug @ RoomRef::Slug(_) => Ok(self.room(slug).await?.room.room_id),
+        }
+    }
+
+    /// A page of history, once everything published before is on disk: it never ends short of what
+    /// the caller may have heard live.
+    pub async fn history(
+        &self,
+        reference: RoomRef,
+        request: PageRequest,
+        limit: usize,
+        patience: Duration,
+    ) -> Result<(RoomId, Page), Refusal> {
+        let room_id = self.room_id(reference).await?;
+        if let Some(room) = self.hub.live_room(room_id) {
+            let durable = tokio::time::timeout(patience, room.durable(room.head())).await;
+            durable.map_err(|_| Refusal::Unavailable)?;
+        }
+        let page = self.read(move |snapshot| snapshot.page(room_id, request, limit)).await?;
+        page.map(|page| (room_id, page)).ok_or(Refusal::NoSuchRoom)
+    }
+
+    /// The events in (`after`, `upto`] for a subscription that catches up: all, or as many as a
+    /// page takes, and whether that is all.
+    pub async fn log_page(
+        &self,
+        room: RoomId,
+        after: Seq,
+        upto: Seq,
+        limit: usize,
+    ) -> Result<(Vec<LoggedEvent>, bool), Refusal> {
+        let request = PageRequest::After(after, upto);
+        let page = self.read(move |snapshot| snapshot.page(room, request, limit)).await?;
+        // A room deleted meanwhile has nothing more to give; its members hear of it.
+        Ok(page.map_or((Vec::new(), true), |page| (page.events, !page.has_more)))
+    }
+}
