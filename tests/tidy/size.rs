@@ -26,13 +26,17 @@ fn columns(source: &Source) -> Vec<Finding> {
     if !source.is_rust() && !source.is_prose() {
         return Vec::new();
     }
-    // Prose that cannot be broken: a table's row, a single long word such as an address.
-    let unbreakable =
-        |line: &str| source.is_prose() && (line.starts_with('|') || !line.trim().contains(' '));
+    // In prose a table's row, a block of code and a single long word cannot be broken.
+    let mut in_block = false;
+    let mut breakable = |line: &str| {
+        in_block ^= line.trim_start().starts_with("```");
+        let row_or_word = line.starts_with('|') || !line.trim().contains(' ');
+        !source.is_prose() || !(in_block || row_or_word)
+    };
     let wide = (1..).zip(source.text.lines()).filter_map(|(number, line)| {
         let width = line.chars().count();
         let what = format!("{width} columns; at most {COLUMNS}");
-        (width > COLUMNS && !unbreakable(line)).then(|| Finding::new(source, number, what))
+        (breakable(line) && width > COLUMNS).then(|| Finding::new(source, number, what))
     });
     wide.collect()
 }
@@ -81,6 +85,8 @@ mod tests {
         assert_eq!(found("src/a.rs", &wide.replacen('é', "", 1)), [""; 0]);
         assert_eq!(found("README.md", &format!("| {}", &wide)), [""; 0]);
         assert_eq!(found("README.md", &wide.replace(' ', "-")), [""; 0]);
+        assert_eq!(found("README.md", &format!("```\n{wide}\n```")), [""; 0]);
+        assert_eq!(found("README.md", &format!("```\n```\n{wide}")).len(), 1);
         assert_eq!(found("src/web/page.css", &wide), [""; 0]);
     }
 
