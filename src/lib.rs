@@ -4,3 +4,5 @@ pub mod domain;
 pub mod protocol;
 
 pub mod auth;
+
+pub mod web;
