@@ -9,3 +9,4 @@ pub mod hub;
 pub mod protocol;
 pub mod store;
 pub mod transport;
+pub mod web;
