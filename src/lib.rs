@@ -10,3 +10,4 @@ pub mod protocol;
 pub mod store;
 pub mod transport;
 pub mod web;
+pub mod ws;
