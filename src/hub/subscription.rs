@@ -86,6 +86,11 @@ impl Subscription {
         &self.room
     }
 
+    #[must_use]
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
     /// The last seq handed out, and how many events there were up to it.
     #[must_use]
     pub fn position(&self) -> (Seq, u64) {
