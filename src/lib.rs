@@ -5,6 +5,7 @@ pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod http;
 pub mod hub;
 pub mod protocol;
 pub mod store;

@@ -53,6 +53,10 @@ pub const DURABLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Rooms or messages on one page.
 pub const PAGE_ITEMS: RangeInclusive<u64> = 1..=200;
 pub const PAGE_ITEMS_DEFAULT: u64 = 50;
+/// A client's own `x-request-id`; a longer one is replaced.
+pub const REQUEST_ID_BYTES: usize = 64;
+/// What an answer quotes of a body that is not JSON.
+pub const ERROR_DETAIL_CHARACTERS: usize = 200;
 /// Connections accepted beyond [`Limits::connections`], for plain HTTP while the sockets are full.
 pub const HTTP_CONNECTIONS: usize = 256;
 /// Open files kept back from connections: the database, the listener, the runtime.
@@ -60,6 +64,8 @@ pub const RESERVED_FILES: usize = 64;
 
 // ---- accounts ---------------------------------------------------------------------------------
 
+/// What is taken for a user name at sign-in, where one that no account can have is merely wrong.
+pub const SIGN_IN_NAME_CHARACTERS: RangeInclusive<usize> = 1..=128;
 /// Password hashes computed at once; each takes 19 MiB and a core for some tens of milliseconds.
 pub const PASSWORD_HASHES: usize = 2;
 /// Requests that wait for a password hash; one more is refused with `overloaded`.

@@ -1,0 +1,306 @@
+//! Accounts and sign-ins.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Http;
+use super::extract::{Body, FromFields, PeerAddr, finish, text};
+use super::problem::Problem;
+use crate::app::{self, ChangePasswordRequest, SignInRequest, SignUpRequest};
+use crate::auth::random;
+use crate::domain::limits::SIGN_IN_NAME_CHARACTERS;
+use crate::domain::{
+    DisplayName, Identity, Limits, Millis, Password, Refusal, TextError, User, Username,
+};
+use crate::protocol::{Fields, Value};
+
+// ---- what comes -------------------------------------------------------------------------------
+
+/// A new account.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(super) struct SignUp {
+    /// ASCII letters, digits, `_`, `-` and `.`; unique without regard to case.
+    #[schema(value_type = String, min_length = 3, max_length = 32)]
+    username: Username,
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128)]
+    password: Password,
+    /// The user name, if left out.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64)]
+    display_name: Option<DisplayName>,
+    /// What the server printed at its start; the first account may need it.
+    setup_code: Option<String>,
+}
+
+impl FromFields for SignUp {
+    fn from_fields(mut fields: Fields<'_>, _: &Limits) -> Result<Self, Refusal> {
+        let username = fields.required("username", text(Username::parse));
+        let password = fields.required("password", text(Password::parse));
+        let display_name = fields.optional("displayName", text(DisplayName::parse));
+        let setup_code = fields.optional("setupCode", Value::text).map(String::from);
+        let read = username.zip(password).map(|(username, password)| Self {
+            username,
+            password,
+            display_name,
+            setup_code,
+        });
+        finish(fields, read)
+    }
+}
+
+/// A name and a password that may be an account's.
+#[derive(ToSchema)]
+pub(super) struct SignIn {
+    #[schema(min_length = 1, max_length = 128)]
+    username: String,
+    /// `None`: one that no account can have.
+    #[schema(value_type = String, format = Password, min_length = 1)]
+    password: Option<Password>,
+}
+
+impl FromFields for SignIn {
+    fn from_fields(mut fields: Fields<'_>, _: &Limits) -> Result<Self, Refusal> {
+        let username = fields.required("username", text(sign_in_name));
+        let password = fields.required("password", text(sign_in_password));
+        let read = username.zip(password);
+        let read = read.map(|(username, password)| Self { username, password });
+        finish(fields, read)
+    }
+}
+
+fn sign_in_name(name: &str) -> Result<String, TextError> {
+    if SIGN_IN_NAME_CHARACTERS.contains(&name.chars().count()) {
+        Ok(name.to_owned())
+    } else {
+        Err(TextError::Characters(SIGN_IN_NAME_CHARACTERS))
+    }
+}
+
+/// A password that breaks the rules is a wrong one and no fault: the rules may have been others
+/// when it was chosen.
+fn sign_in_password(password: &str) -> Result<Option<Password>, TextError> {
+    if password.is_empty() {
+        return Err(TextError::Empty);
+    }
+    Ok(Password::parse(password).ok())
+}
+
+/// The account's password, to confirm what cannot be undone.
+#[derive(ToSchema)]
+pub(super) struct DeleteMe {
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128)]
+    password: Password,
+}
+
+impl FromFields for DeleteMe {
+    fn from_fields(mut fields: Fields<'_>, _: &Limits) -> Result<Self, Refusal> {
+        let password = fields.required("password", text(Password::parse));
+        finish(fields, password.map(|password| Self { password }))
+    }
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(super) struct ChangePassword {
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128)]
+    current_password: Password,
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128)]
+    new_password: Password,
+}
+
+impl FromFields for ChangePassword {
+    fn from_fields(mut fields: Fields<'_>, _: &Limits) -> Result<Self, Refusal> {
+        let current_password = fields.required("currentPassword", text(Password::parse));
+        let new_password = fields.required("newPassword", text(Password::parse));
+        let read = current_password.zip(new_password);
+        let read =
+            read.map(|(current_password, new_password)| Self { current_password, new_password });
+        finish(fields, read)
+    }
+}
+
+// ---- what goes --------------------------------------------------------------------------------
+
+/// An account as others may see it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UserBody {
+    user_id: u64,
+    username: String,
+    display_name: String,
+    /// `admin` or `member`.
+    #[schema(example = "member")]
+    role: &'static str,
+    created_at: Millis,
+}
+
+impl From<User> for UserBody {
+    fn from(user: User) -> Self {
+        Self {
+            user_id: user.user_id.get(),
+            username: user.username.to_string(),
+            display_name: user.display_name.to_string(),
+            role: user.role.as_str(),
+            created_at: user.created_at,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Me {
+    user: UserBody,
+}
+
+/// Who one is now, and the token that proves it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SignedIn {
+    user: UserBody,
+    token: String,
+    /// Milliseconds since the Unix epoch.
+    expires_at: Millis,
+}
+
+impl From<app::SignedIn> for SignedIn {
+    fn from(signed_in: app::SignedIn) -> Self {
+        let app::Token { token, expires_at } = signed_in.token;
+        Self { user: signed_in.user.into(), token, expires_at }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Token {
+    token: String,
+    /// Milliseconds since the Unix epoch.
+    expires_at: Millis,
+}
+
+// ---- the calls --------------------------------------------------------------------------------
+
+/// Make an account and sign in.
+#[utoipa::path(
+    post, path = "/signup", tag = "accounts",
+    request_body = SignUp,
+    responses((status = 201, description = "The account is made.", body = SignedIn)),
+)]
+pub(super) async fn sign_up(
+    State(http): State<Http>,
+    peer: PeerAddr,
+    Body(body): Body<SignUp>,
+) -> Result<(StatusCode, Json<SignedIn>), Problem> {
+    let SignUp { username, password, display_name, setup_code } = body;
+    let request = SignUpRequest { username, password, display_name, setup_code };
+    let signed_in = http.app.sign_up(request, peer.ip()).await?;
+    Ok((StatusCode::CREATED, Json(signed_in.into())))
+}
+
+/// Sign in: a new session with a token of its own.
+#[utoipa::path(
+    post, path = "/signin", tag = "accounts",
+    request_body = SignIn,
+    responses((status = 200, description = "Signed in.", body = SignedIn)),
+)]
+pub(super) async fn sign_in(
+    State(http): State<Http>,
+    peer: PeerAddr,
+    Body(body): Body<SignIn>,
+) -> Result<Json<SignedIn>, Problem> {
+    let password = match body.password {
+        Some(password) => password,
+        None => nobodys_password()?,
+    };
+    let request = SignInRequest { username: body.username, password };
+    match http.app.sign_in(request, peer.ip()).await {
+        Ok(signed_in) => Ok(Json(signed_in.into())),
+        Err(Refusal::Unauthorized) => {
+            Err(Problem::from(Refusal::Unauthorized).saying("wrong user name or password"))
+        }
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// In place of a password that no account can have: the same work is done and counted as for any
+/// wrong one, so that nothing tells them apart.
+fn nobodys_password() -> Result<Password, Refusal> {
+    let fault = |error: &dyn std::fmt::Display| {
+        tracing::error!(%error, "no password could be drawn");
+        Refusal::Internal
+    };
+    let drawn = random::bytes().map_err(|error| fault(&error))?;
+    Password::parse(&format!("{:032x}", u128::from_ne_bytes(drawn))).map_err(|error| fault(&error))
+}
+
+/// End the token's session.
+#[utoipa::path(
+    post, path = "/signout", tag = "accounts", security(("token" = [])),
+    responses((status = 204, description = "The session has ended.")),
+)]
+pub(super) async fn sign_out(
+    State(http): State<Http>,
+    identity: Identity,
+) -> Result<StatusCode, Problem> {
+    http.app.sign_out(&identity).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Get a newer token of the same session.
+#[utoipa::path(
+    post, path = "/refresh", tag = "accounts", security(("token" = [])),
+    responses((status = 200, description = "A later expiry.", body = Token)),
+)]
+pub(super) async fn refresh(
+    State(http): State<Http>,
+    identity: Identity,
+) -> Result<Json<Token>, Problem> {
+    let app::Token { token, expires_at } = http.app.refresh(&identity).await?;
+    Ok(Json(Token { token, expires_at }))
+}
+
+/// Who one is.
+#[utoipa::path(
+    get, path = "/me", tag = "accounts", security(("token" = [])),
+    responses((status = 200, description = "The token's account.", body = Me)),
+)]
+pub(super) async fn me(State(http): State<Http>, identity: Identity) -> Result<Json<Me>, Problem> {
+    let user = http.app.user(identity.user_id).await?;
+    Ok(Json(Me { user: user.into() }))
+}
+
+/// End the account.
+#[utoipa::path(
+    delete, path = "/me", tag = "accounts", security(("token" = [])),
+    request_body = DeleteMe,
+    responses((status = 204, description = "The account has ended; its name is free again.")),
+)]
+pub(super) async fn delete_me(
+    State(http): State<Http>,
+    identity: Identity,
+    peer: PeerAddr,
+    Body(body): Body<DeleteMe>,
+) -> Result<StatusCode, Problem> {
+    http.app.delete_account(&identity, body.password, peer.ip()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Change the password; every other session of the account ends.
+#[utoipa::path(
+    post, path = "/me/password", tag = "accounts", security(("token" = [])),
+    request_body = ChangePassword,
+    responses((status = 204, description = "The password is changed.")),
+)]
+pub(super) async fn change_password(
+    State(http): State<Http>,
+    identity: Identity,
+    peer: PeerAddr,
+    Body(body): Body<ChangePassword>,
+) -> Result<StatusCode, Problem> {
+    let ChangePassword { current_password: current, new_password: new } = body;
+    let request = ChangePasswordRequest { current, new };
+    http.app.change_password(&identity, request, peer.ip()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

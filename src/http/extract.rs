@@ -1,0 +1,213 @@
+//! What handlers ask for: who speaks, from where, about which room, and with what body.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::Http;
+use super::problem::Problem;
+use super::trace::Speaker;
+use crate::domain::limits::{BODY_BYTES, BODY_TIMEOUT, ERROR_DETAIL_CHARACTERS};
+use crate::domain::{Identity, Limits, Refusal, RoomRef};
+use crate::protocol::{ErrorCode, Fields, Value};
+
+/// The other end of the connection. Whoever accepts connections puts it into each request.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerAddr(pub SocketAddr);
+
+impl PeerAddr {
+    pub(super) fn ip(self) -> IpAddr {
+        self.0.ip()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for PeerAddr {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let local = Self(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        Ok(parts.extensions.get().copied().unwrap_or(local))
+    }
+}
+
+impl FromRequestParts<Http> for Identity {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Problem> {
+        let token = bearer(&parts.headers).ok_or(Refusal::Unauthorized)?;
+        let identity = http.app.authenticate(token).await?;
+        if let Some(speaker) = parts.extensions.get::<Speaker>() {
+            speaker.is(identity.user_id);
+        }
+        Ok(identity)
+    }
+}
+
+/// The token of the one `Authorization` header.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let (Some(only), None) = (all.next(), all.next()) else { return None };
+    let (scheme, token) = only.to_str().ok()?.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
+}
+
+/// The `{room}` of a path; what cannot name a room names one that is not there.
+#[derive(Debug)]
+pub(super) struct RoomPath(pub(super) RoomRef);
+
+impl FromRequestParts<Http> for RoomPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Problem> {
+        let text = Path::<String>::from_request_parts(parts, http).await.ok();
+        let room = text.and_then(|Path(text)| RoomRef::parse(&text));
+        room.map(Self).ok_or_else(|| Refusal::NoSuchRoom.into())
+    }
+}
+
+/// A request that is read from the fields of a JSON object.
+pub(super) trait FromFields: Sized {
+    /// Fails with every fault of every field.
+    fn from_fields(fields: Fields<'_>, limits: &Limits) -> Result<Self, Refusal>;
+}
+
+/// The request's body.
+#[derive(Debug)]
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: FromFields> FromRequest<Http> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, http: &Http) -> Result<Self, Problem> {
+        if !is_json(request.headers().get(CONTENT_TYPE)) {
+            let detail = "a body must be declared as Content-Type: application/json";
+            return Err(Problem::new(ErrorCode::UnsupportedMediaType, detail));
+        }
+        let bytes = read(request, BODY_TIMEOUT).await?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| bad_json("it is not UTF-8"))?;
+        let fields = Fields::parse(text).map_err(|error| bad_json(&error.to_string()))?;
+        Ok(Self(T::from_fields(fields, &http.app.settings.limits)?))
+    }
+}
+
+/// With or without parameters; the text is UTF-8 whatever they say.
+fn is_json(media_type: Option<&HeaderValue>) -> bool {
+    let media_type = media_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+async fn read(request: Request, patience: Duration) -> Result<Bytes, Problem> {
+    let announced = request.headers().get(CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > BODY_BYTES as u64) {
+        return Err(too_large());
+    }
+    let whole = Limited::new(request.into_body(), BODY_BYTES).collect();
+    match tokio::time::timeout(patience, whole).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::new(ErrorCode::BadJson, "the body broke off")),
+        Err(_) => Err(Problem::new(ErrorCode::BadJson, "the body did not arrive in time")),
+    }
+}
+
+fn too_large() -> Problem {
+    let detail = format!("a body may have at most {BODY_BYTES} bytes");
+    Problem::new(ErrorCode::TooLarge, detail)
+}
+
+/// The reason can quote the body, so it is cut.
+fn bad_json(reason: &str) -> Problem {
+    let reason: String = reason.chars().take(ERROR_DETAIL_CHARACTERS).collect();
+    Problem::new(ErrorCode::BadJson, format!("the body is not one JSON object: {reason}"))
+}
+
+/// Reads a string by the rules of one kind of text.
+pub(super) fn text<T, E: fmt::Display>(
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> impl for<'a> FnOnce(Value<'a>) -> Result<T, String> {
+    |value| {
+        let text = value.text()?;
+        parse(&text).map_err(|error| error.to_string())
+    }
+}
+
+/// What was read, or every fault. `None` means that there is one.
+pub(super) fn finish<T>(fields: Fields<'_>, read: Option<T>) -> Result<T, Refusal> {
+    let faults = fields.into_faults();
+    match read {
+        Some(read) if faults.is_empty() => Ok(read),
+        _ => Err(faults.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::{StreamExt, stream};
+
+    fn authorization(values: &[&str]) -> HeaderMap {
+        let value = |text: &&str| (AUTHORIZATION, HeaderValue::from_str(text).unwrap());
+        values.iter().map(value).collect()
+    }
+
+    #[test]
+    fn a_bearer_token_is_found_whatever_the_case_of_its_scheme() {
+        for good in ["Bearer abc", "bearer abc", "BEARER   abc", " Bearer abc "] {
+            assert_eq!(bearer(&authorization(&[good])), Some("abc"), "{good}");
+        }
+        for bad in [&[][..], &["abc"], &["Basic abc"], &["Bearer"], &["Bearer a", "Bearer a"]] {
+            assert_eq!(bearer(&authorization(bad)), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn only_json_is_json() {
+        let is_json = |text: &str| is_json(Some(&HeaderValue::from_str(text).unwrap()));
+        for good in ["application/json", "Application/JSON ; charset=utf-8", "application/json;"] {
+            assert!(is_json(good), "{good}");
+        }
+        for bad in ["", "text/plain", "application/jsonp", "application/json, text/plain"] {
+            assert!(!is_json(bad), "{bad}");
+        }
+        assert!(!super::is_json(None));
+    }
+
+    fn stream_of(chunks: usize, bytes: usize) -> Request {
+        let chunk = Bytes::from(vec![b' '; bytes]);
+        let chunks = std::iter::repeat_n(Ok::<_, Infallible>(chunk), chunks);
+        Request::new(axum::body::Body::from_stream(stream::iter(chunks)))
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_tell_its_length_is_bounded_too() {
+        assert_eq!(
+            read(stream_of(2, BODY_BYTES / 2), BODY_TIMEOUT).await.unwrap().len(),
+            BODY_BYTES
+        );
+        assert_eq!(read(stream_of(3, BODY_BYTES / 2), BODY_TIMEOUT).await, Err(too_large()));
+    }
+
+    #[tokio::test]
+    async fn a_body_has_its_time() {
+        let first = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"{"))]);
+        let body = axum::body::Body::from_stream(first.chain(stream::pending()));
+        let problem = read(Request::new(body), Duration::ZERO).await.unwrap_err();
+        assert_eq!(problem, Problem::new(ErrorCode::BadJson, "the body did not arrive in time"));
+    }
+
+    #[test]
+    fn a_reason_is_cut() {
+        let long = bad_json(&"ü".repeat(100_000));
+        assert!(format!("{long:?}").len() < 1_000);
+    }
+}

@@ -1,0 +1,91 @@
+//! The HTTP edge: one table of routes from which the OpenAPI document is made too, extractors that
+//! gather every fault, and problems that never show what is inside.
+//!
+//! A handler reads its request, calls one use case and shows the result; it decides nothing.
+
+mod accounts;
+mod extract;
+mod messages;
+mod openapi;
+mod problem;
+mod query;
+mod rooms;
+mod system;
+#[cfg(test)]
+mod tests;
+mod trace;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::{Router, middleware};
+use bytes::Bytes;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+
+pub use extract::PeerAddr;
+
+/// Where the calls of accounts, rooms and messages stand.
+const API: &str = "/api/v1";
+
+/// What every handler can reach.
+#[derive(Debug, Clone)]
+struct Http {
+    app: Arc<App>,
+    readiness: Readiness,
+    /// The OpenAPI document, in JSON.
+    document: Bytes,
+}
+
+/// Whether new work is welcome; all clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness {
+    draining: Arc<AtomicBool>,
+}
+
+impl Readiness {
+    /// The server is about to stop: `/readyz` says so from here on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+}
+
+/// Every route of this edge. What else the server serves is merged with it; [`finish`] comes last.
+pub fn router(app: Arc<App>, readiness: Readiness) -> Router {
+    let (router, document) = described().split_for_parts();
+    let document = openapi::complete(document);
+    router.with_state(Http { app, readiness, document: openapi::to_json(&document) })
+}
+
+/// Wraps the merged routes: paths and methods that are not there are problems like any other, and
+/// each answer gets its request id and its line in the log.
+pub fn finish(router: Router) -> Router {
+    router
+        .fallback(system::not_found)
+        .method_not_allowed_fallback(system::method_not_allowed)
+        .layer(middleware::from_fn(trace::trace))
+}
+
+fn described() -> OpenApiRouter<Http> {
+    let api = OpenApiRouter::new()
+        .routes(routes!(accounts::sign_up))
+        .routes(routes!(accounts::sign_in))
+        .routes(routes!(accounts::sign_out))
+        .routes(routes!(accounts::refresh))
+        .routes(routes!(accounts::me, accounts::delete_me))
+        .routes(routes!(accounts::change_password))
+        .routes(routes!(rooms::list, rooms::create))
+        .routes(routes!(rooms::show, rooms::delete))
+        .routes(routes!(messages::page, messages::post));
+    OpenApiRouter::with_openapi(openapi::frame())
+        .nest(API, api)
+        .routes(routes!(system::livez))
+        .routes(routes!(system::readyz))
+        .routes(routes!(system::openapi))
+}
