@@ -6,7 +6,6 @@ mod files;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -110,8 +109,11 @@ impl Server {
             // An error says that the server is gone, and nobody is left to be told.
             let _ = told.blocking_send(committed);
         };
-        let thread = WriterThread::start(writer, &limits, tell, move |end| drop(ended.send(end)))
-            .map_err(StartError::Thread)?;
+        let report = move |end| {
+            let _ = ended.send(end);
+        };
+        let thread =
+            WriterThread::start(writer, &limits, tell, report).map_err(StartError::Thread)?;
         let hub = Hub::new(reader.clone(), thread.queue.clone(), opened.boot, &limits);
         let commits = tokio::spawn(take_in_commits(Arc::clone(&hub), commits));
         let first_account = first_account(&opened, addr)?;
