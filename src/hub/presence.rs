@@ -9,7 +9,7 @@ use crate::domain::limits::PRESENCE_NAMES;
 use crate::domain::{RoomId, UserId};
 use crate::protocol::{Person, Presence as Frame, ServerFrame};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Presence {
     people: BTreeMap<UserId, Here>,
     /// Everyone who came or went since changes were last told, with their name. Also those for
@@ -23,6 +23,12 @@ pub(super) struct Presence {
 struct Here {
     username: Arc<str>,
     connections: usize,
+}
+
+impl Default for Presence {
+    fn default() -> Self {
+        Self { people: BTreeMap::new(), touched: BTreeMap::new(), named: true }
+    }
 }
 
 impl Presence {
@@ -124,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_second_connection_of_a_person_is_no_news() {
-        let mut presence = Presence { named: true, ..Presence::default() };
+        let mut presence = Presence::default();
         enter(&mut presence, 1);
         let told = json(&presence.take_changes(room()).unwrap());
         assert_eq!(told["joined"], serde_json::json!([{"userId": 1, "username": "u1"}]));

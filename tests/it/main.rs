@@ -1,0 +1,4 @@
+//! Behaviour over real sockets, as clients see it.
+
+mod conversation;
+mod support;
