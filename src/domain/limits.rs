@@ -113,7 +113,7 @@ pub const CATCH_UP_EVENTS: usize = 200;
 /// taken.
 pub const PAGE_BYTES: usize = 256 * 1024;
 /// Idle rooms are looked for and dropped this often.
-pub const EVICTION_INTERVAL: Duration = Duration::from_secs(60);
+pub const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
 
 // ---- the store --------------------------------------------------------------------------------
 
@@ -138,7 +138,7 @@ pub const WRITER_QUEUE_MESSAGES_MAX: usize = 262_144;
 
 // What a crash can lose of a room is less than one jump: the queue full, and the writer's hands
 // full, and as much again waiting after a fault.
-const _: () = assert!(SEQ_JUMP as usize > 2 * (WRITER_QUEUE_MESSAGES_MAX + BATCH_COMMANDS));
+const _: () = assert!(SEQ_JUMP > 2 * (WRITER_QUEUE_MESSAGES_MAX + BATCH_COMMANDS) as u64);
 
 // ---- stopping ---------------------------------------------------------------------------------
 

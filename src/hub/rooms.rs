@@ -113,7 +113,9 @@ impl Hub {
     pub fn tell_presence(&self) {
         let restless =
             std::mem::take(&mut *self.restless.lock().unwrap_or_else(PoisonError::into_inner));
-        restless.values().for_each(|room| room.tell_presence());
+        for room in restless.values() {
+            room.tell_presence();
+        }
     }
 
     /// Drops rooms that nobody uses. They are loaded again when asked for.

@@ -49,7 +49,7 @@ impl House {
     fn open(directory: TempDir) -> Self {
         let options = StoreOptions { directory: directory.path().into(), cache_bytes: 1 << 20 };
         let new = NewDatabase { log: LogId(1), secret: [0; 32] };
-        let (writer, reader, opened) = Writer::open(&options, new).unwrap();
+        let (writer, reader, opened) = Writer::open(&options, &new).unwrap();
         let limits = Limits::default();
         let (writer, queue, _) = DrivenWriter::new(writer, &limits);
         let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, &limits);

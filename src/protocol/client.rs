@@ -59,13 +59,10 @@ pub fn decode(text: &str, limits: &Limits) -> Decoded {
             return Decoded { echo: Echo::default(), frame: fault(ErrorCode::BadFrame, message) };
         }
     };
-    let kind = match fields.get("type").map(Value::text) {
-        Some(Ok(kind)) => kind,
-        Some(Err(_)) | None => {
-            let message = "a frame must have a \"type\" that is a string";
-            let echo = read_echo(&mut fields, true);
-            return Decoded { echo, frame: fault(ErrorCode::BadFrame, message) };
-        }
+    let Some(Ok(kind)) = fields.get("type").map(Value::text) else {
+        let message = "a frame must have a \"type\" that is a string";
+        let echo = read_echo(&mut fields, true);
+        return Decoded { echo, frame: fault(ErrorCode::BadFrame, message) };
     };
     let echo = read_echo(&mut fields, kind != "chat");
     let frame = match kind.as_ref() {

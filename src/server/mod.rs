@@ -234,7 +234,7 @@ impl Server {
 
 async fn open(options: StoreOptions) -> Result<(Writer, Reader, Opened), StartError> {
     let new = NewDatabase { log: random::log_id()?, secret: random::secret()? };
-    tokio::task::spawn_blocking(move || Writer::open(&options, new))
+    tokio::task::spawn_blocking(move || Writer::open(&options, &new))
         .await
         .map_err(|error| StartError::Aborted(error.to_string()))?
         .map_err(StartError::Open)

@@ -47,7 +47,7 @@ pub(super) fn sign_up(
         transaction,
         user.user_id,
         command.session,
-        SessionRecord { created_at: command.created_at, expires_at: command.expires_at },
+        &SessionRecord { created_at: command.created_at, expires_at: command.expires_at },
     )?;
     command.reply.settle(Ok(user));
     Ok(())
@@ -67,7 +67,7 @@ pub(super) fn start_session(
         transaction,
         command.user,
         command.session,
-        SessionRecord { created_at: command.created_at, expires_at: command.expires_at },
+        &SessionRecord { created_at: command.created_at, expires_at: command.expires_at },
     )?;
     command.reply.settle(Some(ended.clone()));
     Ok(ended)
@@ -194,9 +194,9 @@ fn write_session(
     transaction: &WriteTransaction,
     user: UserId,
     session: SessionId,
-    record: SessionRecord,
+    record: &SessionRecord,
 ) -> Result<(), ReadError> {
-    let bytes = record::encode(&record)?;
+    let bytes = record::encode(record)?;
     transaction.open_table(SESSIONS)?.insert((user.get(), session.0), bytes.as_slice())?;
     Ok(())
 }

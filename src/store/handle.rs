@@ -79,7 +79,7 @@ impl Handle {
     /// When it is in use, damaged, foreign or newer; an existing file is never replaced.
     pub(super) fn open(
         options: &StoreOptions,
-        new: NewDatabase,
+        new: &NewDatabase,
     ) -> Result<(Self, Opened), OpenError> {
         let directory = &options.directory;
         std::fs::create_dir_all(directory)
@@ -163,7 +163,7 @@ fn lock_directory(directory: &Path) -> Result<File, OpenError> {
 
 /// A new database takes its name only when it is whole, so that a file under that name which is
 /// empty or foreign is never ours and never replaced.
-fn create(directory: &Path, cache_bytes: usize, new: NewDatabase) -> Result<(), OpenError> {
+fn create(directory: &Path, cache_bytes: usize, new: &NewDatabase) -> Result<(), OpenError> {
     let path = directory.join(DATABASE_FILE);
     let unfinished = directory.join(format!("{DATABASE_FILE}.new"));
     let not_writable = |source| OpenError::NotWritable { path: directory.to_owned(), source };

@@ -43,7 +43,7 @@ pub(super) fn write_u64(meta: &mut Meta<'_>, key: &str, value: u64) -> Result<()
 
 /// Writes what every database has from its first moment. All tables exist from here on, so that
 /// no reader can meet a missing one.
-pub(super) fn initialise(database: &Database, new: NewDatabase) -> Result<(), ReadError> {
+pub(super) fn initialise(database: &Database, new: &NewDatabase) -> Result<(), ReadError> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
     {
@@ -138,7 +138,7 @@ mod tests {
 
     fn database() -> Database {
         let database = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
-        initialise(&database, NewDatabase { log: LogId(7), secret: [1; 32] }).unwrap();
+        initialise(&database, &NewDatabase { log: LogId(7), secret: [1; 32] }).unwrap();
         database
     }
 

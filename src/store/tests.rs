@@ -31,7 +31,7 @@ impl Store {
 
     fn open(directory: TempDir) -> Self {
         let (writer, reader, opened) =
-            Writer::open(&options(directory.path()), new_database()).unwrap();
+            Writer::open(&options(directory.path()), &new_database()).unwrap();
         Self { directory, writer, reader, opened }
     }
 
@@ -361,7 +361,7 @@ fn a_failed_commit_that_landed_keeps_its_answers() {
 }
 
 fn open_error(directory: &TempDir) -> String {
-    Writer::open(&options(directory.path()), new_database()).unwrap_err().to_string()
+    Writer::open(&options(directory.path()), &new_database()).unwrap_err().to_string()
 }
 
 #[test]
@@ -417,8 +417,9 @@ fn a_directory_that_cannot_be_written_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
     std::fs::write(&file, "x").unwrap();
-    let error = Writer::open(&options(&file.join("data")), new_database()).unwrap_err().to_string();
+    let error =
+        Writer::open(&options(&file.join("data")), &new_database()).unwrap_err().to_string();
     assert!(error.contains("cannot create the data directory") && error.contains("file/data"));
-    let error = Writer::open(&options(&file), new_database()).unwrap_err().to_string();
+    let error = Writer::open(&options(&file), &new_database()).unwrap_err().to_string();
     assert!(error.contains("file"), "{error}");
 }

@@ -48,7 +48,7 @@ impl Writer {
     /// Opens the store: the writer, and a reader of the same database.
     pub fn open(
         options: &StoreOptions,
-        new: NewDatabase,
+        new: &NewDatabase,
     ) -> Result<(Self, Reader, Opened), OpenError> {
         let (handle, opened) = Handle::open(options, new)?;
         let handle = Arc::new(handle);

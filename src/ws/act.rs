@@ -48,7 +48,7 @@ impl Session {
             Action::Refuse(refused) => return Err(refused),
             Action::Pong => self.send(&ServerFrame::Pong { reference }),
             Action::Join(join) => self.join(&join, reference).await?,
-            Action::JoinAgain(join) => self.join_again(&join, reference).await?,
+            Action::JoinAgain(join) => self.join_again(&join, reference)?,
             Action::Leave { room } => self.leave(room, reference).await,
             Action::Post { room, body, id } => self.post(room, body, id).await?,
             Action::Typing { room } => {
@@ -85,7 +85,7 @@ impl Session {
         Ok(())
     }
 
-    async fn join_again(&self, join: &JoinRoom, reference: Option<&str>) -> Result<(), Refused> {
+    fn join_again(&self, join: &JoinRoom, reference: Option<&str>) -> Result<(), Refused> {
         let outbound = &self.connection.outbound;
         if let Some(after) = join.after {
             let room = self.rooms.get(join.room).ok_or(Refusal::NoSuchRoom)?;

@@ -64,7 +64,9 @@ impl Rooms {
         frames: [Bytes; 2],
     ) {
         let mut inner = self.inner();
-        frames.into_iter().for_each(|frames| outbound.queue(frames));
+        for frames in frames {
+            outbound.queue(frames);
+        }
         inner.joins += 1;
         let joined = Joined { join: inner.joins, subscription };
         inner.rooms.insert(joined.subscription.room().id(), joined);

@@ -108,7 +108,7 @@ async fn open(
 ) -> Result<Session, CloseCode> {
     let app = &sessions.app;
     let token = token.ok_or(CloseCode::Unauthorized)?;
-    let identity = app.authenticate(&token).await.map_err(close_code)?;
+    let identity = app.authenticate(&token).await.map_err(|refusal| close_code(&refusal))?;
     let connection = app
         .hub
         .connections
@@ -118,7 +118,7 @@ async fn open(
     // the connection.
     if let Err(refusal) = app.authenticate(&token).await {
         app.hub.connections.unregister(connection.id);
-        return Err(close_code(refusal));
+        return Err(close_code(&refusal));
     }
     outbound.send(hello(app, &identity).encode());
     let caller = Caller { identity, connection: Some(Arc::clone(&connection)) };
@@ -133,7 +133,7 @@ async fn open(
     })
 }
 
-fn close_code(refusal: Refusal) -> CloseCode {
+fn close_code(refusal: &Refusal) -> CloseCode {
     match refusal {
         Refusal::Unauthorized => CloseCode::Unauthorized,
         _ => CloseCode::Internal,

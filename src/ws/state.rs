@@ -70,6 +70,7 @@ impl State {
     }
 
     /// Decodes a text message and decides. `Echo` is what the answer repeats.
+    #[must_use]
     pub fn on_text(&self, text: &str) -> (Echo, Action) {
         let Decoded { echo, frame } = protocol::decode(text, &self.limits);
         let action = match frame {

@@ -12,7 +12,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
-use hyper::upgrade::{OnUpgrade, Parts};
+use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -40,7 +40,7 @@ async fn upgrade(State(sessions): State<Arc<Sessions>>, mut request: Request) ->
     sessions.tracker.spawn(async move {
         // Held for as long as the connection lives.
         let _socket = socket;
-        match upgraded.await.map(|upgraded| upgraded.downcast::<TokioIo<TcpStream>>()) {
+        match upgraded.await.map(Upgraded::downcast::<TokioIo<TcpStream>>) {
             Ok(Ok(Parts { io, read_buf, .. })) => {
                 serve_tcp(task, io.into_inner(), read_buf.to_vec(), token).await;
             }
