@@ -11,6 +11,8 @@ mod presence;
 mod room;
 mod rooms;
 mod subscription;
+#[cfg(test)]
+mod tests;
 
 pub use connection::Connection;
 pub use connections::Connections;

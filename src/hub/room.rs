@@ -276,6 +276,12 @@ impl Room {
         self.state().head
     }
 
+    /// The lowest seq stored; 0: none yet.
+    #[must_use]
+    pub fn first(&self) -> Seq {
+        self.state().first
+    }
+
     /// Rings `connection` at the next commit, unless `seq` is committed by now.
     pub(super) fn ring_at_commit(&self, connection: &Arc<Connection>, seq: Seq) {
         let mut state = self.state();
@@ -301,7 +307,7 @@ impl Room {
     }
 
     /// Another cut for a member that fell behind; `Err`: the room is gone.
-    pub(super) fn cut(&self) -> Result<Cut, Closed> {
+    pub fn cut(&self) -> Result<Cut, Closed> {
         let state = self.state();
         if state.phase == Phase::Deleted { Err(Closed) } else { Ok(state.cut()) }
     }

@@ -73,9 +73,22 @@ impl Subscription {
         Self { room, connection, user, live: cut.live, cursor, count: cut.count, catch_up }
     }
 
+    /// Begins anew behind `after`, from another cut.
+    pub fn restart(&mut self, cut: Cut, after: Seq) {
+        self.live = cut.live;
+        self.cursor = after.min(cut.head);
+        self.count = cut.count;
+        self.catch_up = Some(cut.head);
+    }
+
     #[must_use]
     pub fn room(&self) -> &Arc<Room> {
         &self.room
+    }
+
+    #[must_use]
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
     }
 
     /// The last seq handed out, and how many events there were up to it.

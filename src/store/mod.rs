@@ -15,6 +15,8 @@ pub mod record;
 mod rooms;
 mod schema;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod writer;
 
@@ -29,5 +31,5 @@ pub use reader::{
     Account, Head, LoggedEvent, Page, PageRequest, Reader, RoomRow, Session, Snapshot,
 };
 pub use schema::NewDatabase;
-pub use thread::{WriterEnd, WriterThread};
+pub use thread::{DrivenWriter, WriterEnd, WriterThread};
 pub use writer::{Committed, EndedSessions, Writer};

@@ -38,15 +38,23 @@ pub enum RecordError {
     Impossible(&'static str),
 }
 
+/// What this file alone can make a record; the bound by which others name one.
+pub trait Record: Encode + Decode<()> {}
+
+impl Record for UserRecord {}
+impl Record for SessionRecord {}
+impl Record for RoomRecord {}
+impl Record for EventRecord {}
+
 /// Version byte and fields.
-pub fn encode<T: Encode>(record: &T) -> Result<Vec<u8>, RecordError> {
+pub fn encode<T: Record>(record: &T) -> Result<Vec<u8>, RecordError> {
     let mut bytes = vec![VERSION];
     bincode::encode_into_std_write(record, &mut bytes, CONFIG)
         .map_err(|error| RecordError::Malformed(error.to_string()))?;
     Ok(bytes)
 }
 
-pub fn decode<T: Decode<()>>(bytes: &[u8]) -> Result<T, RecordError> {
+pub fn decode<T: Record>(bytes: &[u8]) -> Result<T, RecordError> {
     let (&version, rest) = bytes.split_first().ok_or(RecordError::Empty)?;
     if version != VERSION {
         return Err(RecordError::Version(version));

@@ -179,6 +179,12 @@ impl Writer {
         Ok(self.landed.take().unwrap_or_default())
     }
 
+    #[cfg(test)]
+    pub(super) fn pretend_uncertain(&mut self, committed: Committed) {
+        self.batch -= 1;
+        self.uncertain = Some(committed);
+    }
+
     fn committed_batch(&self) -> Result<u64, ReadError> {
         let transaction = self.handle.begin_write()?;
         let meta = transaction.open_table(META)?;

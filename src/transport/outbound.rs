@@ -252,6 +252,14 @@ impl Outbound {
         Ok(())
     }
 
+    /// Tells the peer that nothing follows, once everything is written.
+    pub fn end(&self) {
+        if let Sink::Tcp(socket) = &self.sink {
+            // An error says that the peer has gone already.
+            let _ = socket2::SockRef::from(socket.as_ref()).shutdown(std::net::Shutdown::Write);
+        }
+    }
+
     fn poll_stream(
         &self,
         stream: &Mutex<Pin<Box<dyn AsyncWrite + Send>>>,

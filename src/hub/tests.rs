@@ -1,0 +1,375 @@
+//! Rooms and subscriptions over a real store, stepped by hand on one thread.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::{Connection, Gone, Hub, Member, Post, PublishError, Reserve, Room, Step, Subscription};
+use crate::domain::limits::SEQ_JUMP;
+use crate::domain::{
+    Delivery, Limits, LogId, MessageBody, MessageId, Refusal, RoomId, RoomName, Seq, Slug, Stamp,
+    UserId,
+};
+use crate::store::{
+    Command, CreateRoom, DrivenWriter, NewDatabase, PageRequest, Reader, Reply, StoreOptions,
+    WriteQueue, Writer,
+};
+use crate::transport::{Budget, Outbound};
+
+struct House {
+    directory: TempDir,
+    writer: DrivenWriter,
+    queue: WriteQueue,
+    reader: Reader,
+    hub: Arc<Hub>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl House {
+    fn new() -> Self {
+        let mut house = Self::open(tempfile::tempdir().unwrap());
+        let (reply, mut outcome) = Reply::channel();
+        let create = CreateRoom {
+            name: RoomName::parse("Room").unwrap(),
+            slugs: vec![Slug::parse("room").unwrap()],
+            created_by: user(1),
+            created_at: 1,
+            delivery: Delivery::Immediate,
+            reply,
+        };
+        house.queue.submit(Command::CreateRoom(create)).unwrap();
+        house.commit();
+        assert_eq!(outcome.try_recv().unwrap().unwrap().room_id, room_id());
+        house
+    }
+
+    fn open(directory: TempDir) -> Self {
+        let options = StoreOptions { directory: directory.path().into(), cache_bytes: 1 << 20 };
+        let new = NewDatabase { log: LogId(1), secret: [0; 32] };
+        let (writer, reader, opened) = Writer::open(&options, new).unwrap();
+        let limits = Limits::default();
+        let (writer, queue, _) = DrivenWriter::new(writer, &limits);
+        let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, &limits);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        Self { directory, writer, queue, reader, hub, runtime }
+    }
+
+    /// What is not committed is lost, what was broadcast stays heard.
+    fn crash(self) -> Self {
+        let Self { directory, writer, queue, reader, hub, runtime } = self;
+        drop((writer, queue, reader, hub, runtime));
+        Self::open(directory)
+    }
+
+    fn commit(&mut self) {
+        let hub = Arc::clone(&self.hub);
+        while self.writer.turn(&mut |committed| hub.committed(&committed)).unwrap() {}
+    }
+
+    fn room(&self) -> Arc<Room> {
+        self.runtime.block_on(self.hub.room(room_id())).unwrap().unwrap()
+    }
+
+    fn say(&self, text: &str) -> Stamp {
+        self.room().publish(post(text), None, 1_000).unwrap()
+    }
+
+    fn subscribe(&self, id: u64, after: Option<Seq>) -> (Subscription, Seq) {
+        let connection = connection(id);
+        let member = Member {
+            connection: Arc::clone(&connection),
+            user: user(id),
+            username: "someone".into(),
+        };
+        let (cut, _) = self.room().join(member).unwrap();
+        let head = cut.head;
+        (Subscription::new(self.room(), connection, user(id), cut, after), head)
+    }
+
+    /// Steps a subscription until it has nothing at hand; gives what it would send.
+    fn hear(&self, subscription: &mut Subscription, limit: usize) -> Vec<serde_json::Value> {
+        let mut heard = Vec::new();
+        loop {
+            match subscription.step() {
+                Step::Send(frames) => heard.extend(parse(&frames)),
+                Step::CaughtUp => {}
+                Step::ReadLog { after, upto } => {
+                    let request = PageRequest::After(after, upto);
+                    let page = self
+                        .reader
+                        .read_now(|snapshot| snapshot.page(room_id(), request, limit))
+                        .unwrap()
+                        .unwrap();
+                    heard.extend(parse(&subscription.page(&page.events, upto, !page.has_more)));
+                }
+                Step::Idle | Step::Gone(_) => return heard,
+            }
+        }
+    }
+}
+
+fn room_id() -> RoomId {
+    RoomId::new(1).unwrap()
+}
+
+fn user(id: u64) -> UserId {
+    UserId::new(id).unwrap()
+}
+
+fn connection(id: u64) -> Arc<Connection> {
+    Connection::new(id, Outbound::stream(tokio::io::sink(), 1_000, Budget::new(1_000)))
+}
+
+fn post(text: &str) -> Post {
+    let body = MessageBody::parse(text, 1_000).unwrap();
+    Post { user: user(1), username: "ann".into(), body, from: None }
+}
+
+/// The JSON of the text frames in `frames`, presence left out.
+fn parse(mut frames: &[u8]) -> Vec<serde_json::Value> {
+    let mut parsed = Vec::new();
+    while !frames.is_empty() {
+        let (header, length) = match frames[1] {
+            126 => (4, usize::from(u16::from_be_bytes([frames[2], frames[3]]))),
+            short => (2, usize::from(short)),
+        };
+        let json: serde_json::Value =
+            serde_json::from_slice(&frames[header..header + length]).unwrap();
+        if json["type"] == "chat" {
+            parsed.push(json);
+        }
+        frames = &frames[header + length..];
+    }
+    parsed
+}
+
+fn seqs(heard: &[serde_json::Value]) -> Vec<u64> {
+    heard.iter().map(|chat| chat["seq"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn a_member_hears_what_comes_and_with_after_what_came() {
+    let mut house = House::new();
+    house.say("one");
+    let (mut plain, head) = house.subscribe(2, None);
+    assert_eq!(head, 1);
+    let (mut resuming, _) = house.subscribe(3, Some(0));
+    assert_eq!(house.hear(&mut resuming, 10), [] as [serde_json::Value; 0], "not committed yet");
+    house.say("two");
+    assert_eq!(seqs(&house.hear(&mut plain, 10)), [2]);
+    house.commit();
+    assert_eq!(seqs(&house.hear(&mut resuming, 10)), [1, 2]);
+    assert_eq!(resuming.position(), (2, 2));
+}
+
+#[test]
+fn a_commit_rings_who_waits_for_it() {
+    let mut house = House::new();
+    house.say("one");
+    let (mut resuming, _) = house.subscribe(2, Some(0));
+    let connection = Arc::clone(resuming.connection());
+    let _ = connection.rung().now_or_never();
+    house.hear(&mut resuming, 10);
+    assert!(connection.rung().now_or_never().is_none());
+    house.commit();
+    assert!(connection.rung().now_or_never().is_some());
+}
+
+#[test]
+fn after_a_crash_seqs_jump_and_the_first_event_names_the_one_before() {
+    let mut house = House::new();
+    house.say("kept");
+    house.commit();
+    assert_eq!(house.say("lost").seq, 2);
+    let house = house.crash();
+    let stamp = house.say("next");
+    assert_eq!((stamp.seq, stamp.prev, stamp.count), (1 + SEQ_JUMP + 1, Some(1), 2));
+    let stamp = house.say("and on");
+    assert_eq!((stamp.seq, stamp.prev), (1 + SEQ_JUMP + 2, None));
+}
+
+#[test]
+fn times_never_go_back() {
+    let house = House::new();
+    let room = house.room();
+    assert_eq!(room.publish(post("a"), None, 5_000).unwrap().at, 5_000);
+    assert_eq!(room.publish(post("b"), None, 4_000).unwrap().at, 5_000);
+}
+
+#[test]
+fn an_id_is_free_again_only_behind_its_commit() {
+    let mut house = House::new();
+    let room = house.room();
+    let id = MessageId::parse("c1").unwrap();
+    let Reserve::Mine(given_back) = room.reserve(user(1), &id) else { panic!("taken") };
+    assert!(matches!(room.reserve(user(1), &id), Reserve::Busy(_)));
+    drop(given_back);
+    let Reserve::Mine(used) = room.reserve(user(1), &id) else { panic!("taken") };
+    room.publish(post("a"), Some(used), 1).unwrap();
+    let Reserve::Busy(mut outcome) = room.reserve(user(1), &id) else { panic!("free") };
+    assert!((&mut outcome).now_or_never().is_none());
+    house.commit();
+    assert!((&mut outcome).now_or_never().is_some());
+    let find = |snapshot: &crate::store::Snapshot| snapshot.by_client_id(user(1), &id, room_id());
+    assert_eq!(house.reader.read_now(find).unwrap().unwrap().stamp.seq, 1);
+}
+
+#[test]
+fn an_idle_room_is_dropped_and_whoever_still_holds_it_is_sent_away() {
+    let mut house = House::new();
+    let held = house.room();
+    house.say("on its way");
+    house.hub.evict_idle();
+    assert!(house.hub.live_room(room_id()).is_some(), "not while something is uncommitted");
+    house.commit();
+    let (member, _) = house.subscribe(2, None);
+    house.hub.evict_idle();
+    assert!(house.hub.live_room(room_id()).is_some(), "not while somebody is there");
+    drop(member);
+    house.hub.evict_idle();
+    assert!(house.hub.live_room(room_id()).is_none());
+    assert_eq!(held.publish(post("late"), None, 1), Err(PublishError::Closed));
+    assert_eq!(house.say("again").seq, 2);
+}
+
+#[test]
+fn a_deleted_room_ends_for_its_members_behind_its_last_message() {
+    let mut house = House::new();
+    let (mut live, _) = house.subscribe(2, None);
+    house.say("last");
+    let mut deleted = house.room().delete().unwrap().unwrap();
+    let refused = PublishError::Refused(Refusal::NoSuchRoom);
+    assert_eq!(house.room().publish(post("no"), None, 1), Err(refused));
+    assert!(house.room().delete().unwrap().is_none());
+    assert!(matches!(live.step(), Step::Send(_)));
+    assert_eq!(live.step(), Step::Idle);
+    house.commit();
+    assert!(deleted.try_recv().is_ok());
+    assert_eq!(live.step(), Step::Gone(Gone::Deleted));
+    assert!(house.runtime.block_on(house.hub.room(room_id())).unwrap().is_none());
+}
+
+/// One thing that happens to a room with three members.
+#[derive(Debug, Clone)]
+enum Event {
+    Say,
+    Commit,
+    /// A member steps, reading pages of this size.
+    Hear(usize, usize),
+    /// A member goes and comes back behind what it holds.
+    Resume(usize),
+    /// A member goes and comes back for what comes.
+    Rejoin(usize),
+    Crash,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        10 => Just(Event::Say),
+        3 => Just(Event::Commit),
+        4 => (0..3usize, 1..5usize).prop_map(|(member, page)| Event::Hear(member, page)),
+        2 => (0..3usize).prop_map(Event::Resume),
+        1 => (0..3usize).prop_map(Event::Rejoin),
+        1 => Just(Event::Crash),
+    ];
+    proptest::collection::vec(event, 1..150)
+}
+
+/// A client that follows the protocol's rules and nothing else.
+#[derive(Default)]
+struct Client {
+    cursor: Seq,
+    /// Where its view begins: it does not care about what was before.
+    from: Seq,
+    held: BTreeMap<Seq, String>,
+}
+
+impl Client {
+    fn joined(&mut self, after: Option<Seq>, head: Seq) {
+        match after {
+            None => {
+                *self = Self { cursor: head, from: head, held: BTreeMap::new() };
+            }
+            Some(after) => {
+                self.held.retain(|seq, _| *seq <= head || head >= after);
+                self.cursor = after.min(head);
+                self.from = self.from.min(head);
+            }
+        }
+    }
+
+    fn heard(&mut self, chats: &[serde_json::Value]) {
+        for chat in chats {
+            let seq = chat["seq"].as_u64().unwrap();
+            assert!(seq > self.cursor, "{seq} came behind {}", self.cursor);
+            if let Some(prev) = chat["prev"].as_u64() {
+                self.held.retain(|held, _| *held <= prev || *held >= seq);
+            }
+            self.held.insert(seq, chat["message"].as_str().unwrap().to_owned());
+            self.cursor = seq;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Whatever happens, in the end every client holds exactly the log behind where it came in.
+    #[test]
+    fn every_client_holds_the_log(events in events()) {
+        let mut house = House::new();
+        let mut said = 0;
+        let mut clients: [Client; 3] = Default::default();
+        let mut members: Vec<Option<Subscription>> = (0..3).map(|_| None).collect();
+        let enter = |house: &House, clients: &mut [Client; 3], member: usize, resume: bool| {
+            let after = resume.then_some(clients[member].cursor);
+            let (subscription, head) = house.subscribe(member as u64 + 10, after);
+            clients[member].joined(after, head);
+            Some(subscription)
+        };
+        let mut all = events;
+        let end = [Event::Commit, Event::Resume(0), Event::Hear(0, 3), Event::Hear(1, 3), Event::Resume(2), Event::Hear(2, 3)];
+        for member in 0..3 {
+            members[member] = enter(&house, &mut clients, member, false);
+        }
+        all.extend(end);
+        for event in all {
+            match event {
+                Event::Say => {
+                    said += 1;
+                    house.say(&format!("m{said}"));
+                }
+                Event::Commit => house.commit(),
+                Event::Hear(member, page) => {
+                    let subscription = members[member].as_mut().unwrap();
+                    clients[member].heard(&house.hear(subscription, page));
+                }
+                Event::Resume(member) | Event::Rejoin(member) => {
+                    members[member] = None;
+                    let resume = matches!(event, Event::Resume(_));
+                    members[member] = enter(&house, &mut clients, member, resume);
+                }
+                Event::Crash => {
+                    members.iter_mut().for_each(|member| *member = None);
+                    house = house.crash();
+                    for member in 0..3 {
+                        members[member] = enter(&house, &mut clients, member, true);
+                    }
+                }
+            }
+        }
+        let everything = PageRequest::After(0, Seq::MAX >> 1);
+        let page = house.reader.read_now(|snapshot| snapshot.page(room_id(), everything, 10_000));
+        let log: BTreeMap<Seq, String> = page.unwrap().unwrap().events.iter()
+            .map(|logged| (logged.event.stamp.seq, logged.event.body.as_str().to_owned()))
+            .collect();
+        for client in &clients {
+            let expected: BTreeMap<_, _> =
+                log.iter().filter(|(seq, _)| **seq > client.from).map(|(s, m)| (*s, m.clone())).collect();
+            prop_assert_eq!(&client.held, &expected);
+        }
+    }
+}

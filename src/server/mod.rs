@@ -1,0 +1,326 @@
+//! The whole order of start and stop.
+
+mod accept;
+mod files;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::{self, App};
+use crate::auth::{RandomError, random};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::limits::{
+    COMMITS_UNTOLD, EVICTION_INTERVAL, HTTP_CONNECTIONS, PRESENCE_GATHER, RECONNECT_SPREAD_MS,
+    STOP_DEADLINE,
+};
+use crate::http::{self, Readiness};
+use crate::hub::Hub;
+use crate::protocol::{CloseCode, ServerFrame};
+use crate::store::{
+    Committed, NewDatabase, OpenError, Opened, Reader, StoreOptions, Writer, WriterEnd,
+    WriterThread,
+};
+use crate::transport::Budget;
+use crate::web;
+use crate::ws::{self, Sessions};
+
+/// Why the server does not start; one line.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Open(#[from] OpenError),
+    #[error("cannot listen on {addr}: {source}")]
+    Listen { addr: SocketAddr, source: std::io::Error },
+    #[error("cannot start the writer's thread: {0}")]
+    Thread(std::io::Error),
+    #[error("{0}")]
+    Random(#[from] RandomError),
+    #[error("opening the database did not end: {0}")]
+    Aborted(String),
+}
+
+/// Why a stop was not a clean one; one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StopError {
+    #[error("storage failed: what was not acknowledged may be lost, nothing else")]
+    Storage,
+    #[error("the stop took too long and was cut short; nothing acknowledged is lost")]
+    Deadline,
+}
+
+/// How the first account comes to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FirstAccount {
+    Exists,
+    /// Whoever signs up first has it.
+    Open,
+    /// Whoever signs up first with this code has it.
+    SetupCode(String),
+}
+
+/// A started server. Dropping it without [`Self::run_until`] is a crash.
+#[derive(Debug)]
+pub struct Server {
+    addr: SocketAddr,
+    first_account: FirstAccount,
+    readiness: Readiness,
+    sessions: Arc<Sessions>,
+    writer: WriterThread,
+    writer_ended: oneshot::Receiver<WriterEnd>,
+    /// Ends once the writer has and everything it told is taken in.
+    commits: tokio::task::JoinHandle<()>,
+    /// Tasks of plain HTTP, and what stops them from taking more.
+    http: TaskTracker,
+    stop_http: CancellationToken,
+    /// Presence and housekeeping.
+    background: CancellationToken,
+}
+
+impl Server {
+    /// Opens the database, counts this start in it, and only then listens.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let mut limits = config.limits.clone();
+        limits.connections = files::leave_connections(limits.connections);
+        let options =
+            StoreOptions { directory: config.data.clone(), cache_bytes: limits.cache_bytes };
+        let (writer, reader, opened) = open(options).await?;
+        let listener = match listen(config.listen).await {
+            Ok(listener) => listener,
+            Err(source) => {
+                // Nothing has happened yet: the next start need not take this for a crash.
+                let _ = writer.close();
+                return Err(StartError::Listen { addr: config.listen, source });
+            }
+        };
+        let addr = listener
+            .local_addr()
+            .map_err(|source| StartError::Listen { addr: config.listen, source })?;
+        let (told, commits) = mpsc::channel(COMMITS_UNTOLD);
+        let (ended, writer_ended) = oneshot::channel();
+        let tell = move |committed| {
+            // An error says that the server is gone, and nobody is left to be told.
+            let _ = told.blocking_send(committed);
+        };
+        let report = move |end| {
+            let _ = ended.send(end);
+        };
+        let thread =
+            WriterThread::start(writer, &limits, tell, report).map_err(StartError::Thread)?;
+        let hub = Hub::new(reader.clone(), thread.queue.clone(), opened.boot, &limits);
+        let commits = tokio::spawn(take_in_commits(Arc::clone(&hub), commits));
+        let first_account = first_account(&opened, addr)?;
+        let settings = app::Settings {
+            limits,
+            log: opened.log,
+            signup: config.auth.signup,
+            token_ttl: config.auth.token_ttl,
+            setup_code: match &first_account {
+                FirstAccount::SetupCode(code) => Some(code.clone()),
+                FirstAccount::Exists | FirstAccount::Open => None,
+            },
+        };
+        let configured = config.auth.secret.map(|secret| secret.as_bytes().to_vec());
+        let parts = app::Parts {
+            hub,
+            clock: Clock::system(),
+            reader,
+            queue: thread.queue.clone(),
+            health: thread.health.clone(),
+            token_secret: configured.unwrap_or(opened.secret),
+        };
+        let app = App::new(parts, settings);
+        let server = Self {
+            addr,
+            first_account,
+            readiness: Readiness::default(),
+            sessions: sessions(&app),
+            writer: thread,
+            writer_ended,
+            commits,
+            http: TaskTracker::new(),
+            stop_http: CancellationToken::new(),
+            background: CancellationToken::new(),
+        };
+        server.spawn(listener, &app);
+        tracing::info!(%addr, boot = opened.boot, clean = opened.clean, "listening");
+        Ok(server)
+    }
+
+    fn spawn(&self, listener: TcpListener, app: &Arc<App>) {
+        let router = http::finish(
+            http::router(Arc::clone(app), self.readiness.clone())
+                .merge(web::router())
+                .merge(ws::router(Arc::clone(&self.sessions))),
+        );
+        let accepting = accept::Accepting {
+            listener,
+            router,
+            tracker: self.http.clone(),
+            stop: self.stop_http.clone(),
+            sockets: app.settings.limits.connections.saturating_add(HTTP_CONNECTIONS),
+        };
+        self.http.spawn(accepting.run());
+        let presence = tell_presence(Arc::clone(&app.hub));
+        let housekeeping = keep_house(Arc::clone(app));
+        tokio::spawn(self.background.clone().run_until_cancelled_owned(presence));
+        tokio::spawn(self.background.clone().run_until_cancelled_owned(housekeeping));
+    }
+
+    /// The address that it really listens on.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    #[must_use]
+    pub fn first_account(&self) -> FirstAccount {
+        self.first_account.clone()
+    }
+
+    /// Serves until `stop` is done, then stops: what was accepted is committed and acknowledged,
+    /// the connections are told to come back, and the database is marked as closed in good order.
+    pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<(), StopError> {
+        tokio::select! {
+            () = stop => {}
+            _ = &mut self.writer_ended => return Err(StopError::Storage),
+        }
+        tracing::info!("stopping");
+        let deadline = Instant::now() + STOP_DEADLINE;
+        match tokio::time::timeout_at(deadline, self.stop()).await {
+            Ok(WriterEnd::Clean) => {
+                tracing::info!("stopped");
+                Ok(())
+            }
+            Ok(WriterEnd::Unmarked | WriterEnd::Failed) => Err(StopError::Storage),
+            Err(_) => Err(StopError::Deadline),
+        }
+    }
+
+    async fn stop(self) -> WriterEnd {
+        let connections = &self.sessions.app.hub.connections;
+        self.readiness.drain();
+        self.stop_http.cancel();
+        for connection in connections.all() {
+            let after_ms = reconnect_after(connection.id);
+            connection.outbound.send(ServerFrame::Reconnect { after_ms }.encode());
+        }
+        self.sessions.stop.cancel();
+        // Requests under way get their answers, which may take a commit; but nobody's slow
+        // connection holds up the rest.
+        self.http.close();
+        let _ = tokio::time::timeout(STOP_DEADLINE / 2, self.http.wait()).await;
+        self.writer.queue.close();
+        let writer = self.writer;
+        let end = tokio::task::spawn_blocking(move || writer.join()).await;
+        // Acks of the last commit are out when this has ended.
+        let _ = self.commits.await;
+        for connection in connections.all() {
+            connection.close(CloseCode::Restart);
+        }
+        self.sessions.tracker.close();
+        self.sessions.tracker.wait().await;
+        self.background.cancel();
+        end.unwrap_or(WriterEnd::Failed)
+    }
+}
+
+async fn open(options: StoreOptions) -> Result<(Writer, Reader, Opened), StartError> {
+    let new = NewDatabase { log: random::log_id()?, secret: random::secret()? };
+    tokio::task::spawn_blocking(move || Writer::open(&options, new))
+        .await
+        .map_err(|error| StartError::Aborted(error.to_string()))?
+        .map_err(StartError::Open)
+}
+
+async fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(addr).await
+}
+
+/// Whoever can reach the server could make the first account, which is the admin; so where others
+/// than this machine's own users can, it takes a code that only its operator sees.
+fn first_account(opened: &Opened, addr: SocketAddr) -> Result<FirstAccount, RandomError> {
+    if opened.has_accounts {
+        return Ok(FirstAccount::Exists);
+    }
+    if addr.ip().is_loopback() {
+        return Ok(FirstAccount::Open);
+    }
+    Ok(FirstAccount::SetupCode(random::setup_code()?))
+}
+
+fn sessions(app: &Arc<App>) -> Arc<Sessions> {
+    let limits = &app.settings.limits;
+    Arc::new(Sessions {
+        app: Arc::clone(app),
+        tracker: TaskTracker::new(),
+        stop: CancellationToken::new(),
+        output: Budget::new(limits.waiting_bytes_total),
+        input: Budget::new(limits.partial_input_bytes),
+    })
+}
+
+/// Another delay for each connection, so that they do not all come back at once.
+fn reconnect_after(connection: u64) -> u64 {
+    let (start, end) = (RECONNECT_SPREAD_MS.start(), RECONNECT_SPREAD_MS.end());
+    // The golden ratio's multiples spread evenly over any interval.
+    let scattered = connection.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    start + scattered % (end - start + 1)
+}
+
+async fn take_in_commits(hub: Arc<Hub>, mut commits: mpsc::Receiver<Committed>) {
+    while let Some(committed) = commits.recv().await {
+        hub.committed(&committed);
+    }
+}
+
+async fn tell_presence(hub: Arc<Hub>) {
+    loop {
+        hub.restless().await;
+        tokio::time::sleep(PRESENCE_GATHER).await;
+        hub.tell_presence();
+    }
+}
+
+async fn keep_house(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(EVICTION_INTERVAL).await;
+        app.hub.evict_idle();
+        app.tidy_rates();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_come_back_at_different_times_within_the_interval() {
+        let delays: std::collections::HashSet<u64> = (1..=100).map(reconnect_after).collect();
+        assert!(delays.len() > 90, "{}", delays.len());
+        assert!(delays.iter().all(|delay| RECONNECT_SPREAD_MS.contains(delay)));
+    }
+
+    #[test]
+    fn the_first_account_needs_a_code_unless_only_this_machine_can_ask() {
+        let opened = |has_accounts| Opened {
+            log: crate::domain::LogId(1),
+            boot: 0,
+            clean: true,
+            secret: Vec::new(),
+            has_accounts,
+        };
+        let (here, anywhere) = ("127.0.0.1:1".parse().unwrap(), "0.0.0.0:1".parse().unwrap());
+        assert_eq!(first_account(&opened(true), anywhere), Ok(FirstAccount::Exists));
+        assert_eq!(first_account(&opened(false), here), Ok(FirstAccount::Open));
+        let code = first_account(&opened(false), anywhere).unwrap();
+        assert!(matches!(code, FirstAccount::SetupCode(_)));
+    }
+}

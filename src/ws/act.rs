@@ -1,0 +1,209 @@
+//! What a session does about each frame: one action after the other, each answered before the next
+//! is read.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::session::Session;
+use super::state::{Action, Refused, State};
+use crate::app::{Caller, Posted};
+use crate::domain::limits::{CATCH_UP_EVENTS, STORAGE_RETRY};
+use crate::domain::{Invalid, MessageBody, MessageId, Refusal, RoomId, Seq};
+use crate::hub::{Member, Room, Subscription};
+use crate::protocol::{CloseCode, Echo, JoinRoom, Joined, ServerFrame};
+
+impl Session {
+    pub(super) fn caller(&self) -> MutexGuard<'_, Caller> {
+        self.caller.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Acts on one text message. `Some`: the connection ends.
+    pub(super) async fn act(&self, text: &str) -> Option<CloseCode> {
+        let (echo, action) = self.state().on_text(text);
+        let outcome = self.perform(&echo, action).await;
+        let error = match outcome {
+            Ok(()) => None,
+            Err(refused) => {
+                let Refused { code, message, retry_after, faults } = refused;
+                let frame = ServerFrame::error(code, &message, retry_after, &echo, &faults);
+                self.send(&frame);
+                Some(code)
+            }
+        };
+        self.state().answered(error)
+    }
+
+    fn send(&self, frame: &ServerFrame<'_>) {
+        self.connection.outbound.send(frame.encode());
+    }
+
+    async fn perform(&self, echo: &Echo, action: Action) -> Result<(), Refused> {
+        let reference = echo.reference.as_deref();
+        match action {
+            Action::Refuse(refused) => return Err(refused),
+            Action::Pong => self.send(&ServerFrame::Pong { reference }),
+            Action::Join(join) => self.join(&join, reference).await?,
+            Action::JoinAgain(join) => self.join_again(&join, reference).await?,
+            Action::Leave { room } => self.leave(room, reference).await,
+            Action::Post { room, body, id } => self.post(room, body, id).await?,
+            Action::Typing { room } => {
+                let identity = self.caller().identity.clone();
+                if let Some(room) = self.rooms.get(room) {
+                    let now = self.app.clock.now();
+                    room.typing(identity.user_id, identity.username.as_str(), now);
+                }
+            }
+            Action::NotJoined { room } => {
+                self.app.live_room(room).await?;
+                return Err(Refusal::NotInRoom.into());
+            }
+            Action::Refresh { token } => self.refresh(&token, reference).await?,
+        }
+        Ok(())
+    }
+
+    async fn join(&self, join: &JoinRoom, reference: Option<&str>) -> Result<(), Refused> {
+        let caller = self.caller().clone();
+        let member = Member {
+            connection: Arc::clone(&self.connection),
+            user: caller.identity.user_id,
+            username: caller.identity.username.as_str().into(),
+        };
+        let (room, cut, people) = self.app.join(join.room, &member).await?;
+        let joined = self.joined(&room, join, (cut.head, cut.first, cut.count), reference);
+        // Who catches up hears who is there when it has.
+        let people = if join.after.is_none() { people } else { Bytes::new() };
+        let subscription = Subscription::new(room, member.connection, member.user, cut, join.after);
+        self.rooms.enter(subscription, &self.connection.outbound, [joined, people]);
+        self.state().joined(join.room);
+        self.connection.ring();
+        Ok(())
+    }
+
+    async fn join_again(&self, join: &JoinRoom, reference: Option<&str>) -> Result<(), Refused> {
+        let outbound = &self.connection.outbound;
+        if let Some(after) = join.after {
+            let room = self.rooms.get(join.room).ok_or(Refusal::NoSuchRoom)?;
+            let cut = room.cut().map_err(|_| Refusal::NoSuchRoom)?;
+            let joined = self.joined(&room, join, (cut.head, cut.first, cut.count), reference);
+            self.rooms.restart(join.room, cut, after, outbound, joined);
+        } else {
+            self.rooms.tell_position(join.room, outbound, |room, head, count| {
+                self.joined(room, join, (head, room.first(), count), reference)
+            });
+        }
+        self.connection.ring();
+        Ok(())
+    }
+
+    fn joined(
+        &self,
+        room: &Room,
+        join: &JoinRoom,
+        (head, first, count): (Seq, Seq, u64),
+        reference: Option<&str>,
+    ) -> Bytes {
+        let ours = self.app.settings.log.to_string();
+        let frame = Joined {
+            room_id: room.id().get(),
+            head,
+            first,
+            count,
+            delivery: room.info.delivery.as_str(),
+            reset: join.log.as_ref().is_some_and(|log| *log != ours),
+            reference,
+        };
+        ServerFrame::Joined(frame).encode()
+    }
+
+    async fn leave(&self, room: RoomId, reference: Option<&str>) {
+        // `left` is the last that is heard of the room, so the acks of what was said there go first.
+        self.connection.window_below(1).await;
+        let frame = ServerFrame::Left { room_id: room.get(), reason: None, reference };
+        let left = self.rooms.leave(room, &self.connection.outbound, frame.encode());
+        self.connection.outbound.push_out();
+        self.state().left(room);
+        if let Some(room) = left {
+            self.app.hub.presence_changed(&room);
+        }
+    }
+
+    async fn post(
+        &self,
+        room: RoomId,
+        body: MessageBody,
+        id: Option<MessageId>,
+    ) -> Result<(), Refused> {
+        let caller = self.caller().clone();
+        let posted = self.app.post(&caller, room, body, id.clone()).await?;
+        if let (Posted::Duplicate { seq, at }, Some(id)) = (posted, &id) {
+            self.send(&ServerFrame::ack(room, id, seq, at, true));
+        }
+        Ok(())
+    }
+
+    /// The connection goes over to the session of a newer token of the same user.
+    async fn refresh(&self, token: &str, reference: Option<&str>) -> Result<(), Refused> {
+        let of_other = || Invalid::field("token", "must be a valid token of the same user");
+        let valid = |refusal| match refusal {
+            Refusal::Unauthorized => Refusal::Invalid(of_other()),
+            refusal => refusal,
+        };
+        let identity = self.app.authenticate(token).await.map_err(valid)?;
+        let before = self.caller().identity.clone();
+        if identity.user_id != before.user_id {
+            return Err(Refusal::Invalid(of_other()).into());
+        }
+        let connections = &self.app.hub.connections;
+        connections.rebind(self.connection.id, identity.session);
+        // Asked again behind the registration, as at the beginning of a connection.
+        if let Err(refusal) = self.app.authenticate(token).await {
+            connections.rebind(self.connection.id, before.session);
+            return Err(valid(refusal).into());
+        }
+        let expires_at = identity.expires_at;
+        self.caller().identity = identity;
+        self.send(&ServerFrame::Refreshed { expires_at, reference });
+        Ok(())
+    }
+
+    /// Gives every room a turn. `true`: there is more to do.
+    pub(super) async fn pump(&self) -> bool {
+        let outbound = &self.connection.outbound;
+        let turn = self.rooms.turn(outbound);
+        outbound.push_out();
+        for room in &turn.gone {
+            self.state().left(room.id());
+        }
+        for read in &turn.reads {
+            let page = self.app.log_page(read.room, read.after, read.upto, CATCH_UP_EVENTS).await;
+            match page {
+                Ok((events, complete)) => self.rooms.page(*read, &events, complete, outbound),
+                // Storage fails; the log says so. The subscription stays where it is.
+                Err(_) => tokio::time::sleep(STORAGE_RETRY).await,
+            }
+            outbound.push_out();
+        }
+        if turn.full {
+            return outbound.drain_if_full().await.is_ok();
+        }
+        !turn.reads.is_empty()
+    }
+
+    pub(super) fn leave_all(&self) {
+        for room in self.rooms.leave_all() {
+            self.app.hub.presence_changed(&room);
+        }
+    }
+}
+
+impl From<Invalid> for Refused {
+    fn from(invalid: Invalid) -> Self {
+        Refusal::Invalid(invalid).into()
+    }
+}

@@ -1,0 +1,13 @@
+//! The WebSocket edge: the upgrade, one session for each connection, and what a session decides.
+
+mod act;
+mod pulse;
+mod rooms;
+mod session;
+mod state;
+mod upgrade;
+
+pub use pulse::{Beat, Pulse, Vitals};
+pub use session::{Sessions, serve};
+pub use state::{Action, State};
+pub use upgrade::{Socket, router};

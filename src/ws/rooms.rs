@@ -1,0 +1,206 @@
+//! The rooms of one connection: its subscriptions, and turns in which they put what they have into
+//! the outbound. What is written about a room and what is changed in it happen under one lock, so
+//! that nothing of an old join can follow its end.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use crate::domain::{RoomId, Seq};
+use crate::hub::{Cut, Room, Step, Subscription};
+use crate::protocol::ServerFrame;
+use crate::store::LoggedEvent;
+use crate::transport::Outbound;
+
+#[derive(Debug, Default)]
+pub(super) struct Rooms(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    rooms: BTreeMap<RoomId, Joined>,
+    /// Joins so far: tells a join from an earlier one of the same room.
+    joins: u64,
+    /// The room that had the last turn.
+    last: Option<RoomId>,
+}
+
+#[derive(Debug)]
+struct Joined {
+    join: u64,
+    subscription: Subscription,
+}
+
+/// What a turn left to do.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    /// Parts of the log to read and hand to [`Rooms::page`].
+    pub(super) reads: Vec<LogRead>,
+    /// Rooms that ended without the connection's wish.
+    pub(super) gone: Vec<Arc<Room>>,
+    /// The outbound is full: there may be more.
+    pub(super) full: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LogRead {
+    pub(super) room: RoomId,
+    join: u64,
+    pub(super) after: Seq,
+    pub(super) upto: Seq,
+}
+
+impl Rooms {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a room, behind the frames that say so.
+    pub(super) fn enter(
+        &self,
+        subscription: Subscription,
+        outbound: &Outbound,
+        frames: [Bytes; 2],
+    ) {
+        let mut inner = self.inner();
+        frames.into_iter().for_each(|frames| outbound.queue(frames));
+        inner.joins += 1;
+        let joined = Joined { join: inner.joins, subscription };
+        inner.rooms.insert(joined.subscription.room().id(), joined);
+    }
+
+    /// A leave and a join in one step. `false`: the room is not there any more.
+    pub(super) fn restart(
+        &self,
+        room: RoomId,
+        cut: Cut,
+        after: Seq,
+        outbound: &Outbound,
+        joined: Bytes,
+    ) -> bool {
+        let mut inner = self.inner();
+        inner.joins += 1;
+        let join = inner.joins;
+        let Some(entry) = inner.rooms.get_mut(&room) else { return false };
+        outbound.queue(joined);
+        entry.join = join;
+        entry.subscription.restart(cut, after);
+        true
+    }
+
+    /// Says where the connection is in a room: everything up to there has been queued before.
+    pub(super) fn tell_position(
+        &self,
+        room: RoomId,
+        outbound: &Outbound,
+        frame: impl FnOnce(&Room, Seq, u64) -> Bytes,
+    ) {
+        let mut inner = self.inner();
+        if let Some(Joined { subscription, .. }) = inner.rooms.get_mut(&room) {
+            hand_over(subscription, outbound);
+            let (head, count) = subscription.position();
+            outbound.queue(frame(subscription.room(), head, count));
+        }
+    }
+
+    pub(super) fn get(&self, room: RoomId) -> Option<Arc<Room>> {
+        self.inner().rooms.get(&room).map(|joined| Arc::clone(joined.subscription.room()))
+    }
+
+    /// Ends a room behind what it still had at hand, with the frame that says so.
+    pub(super) fn leave(
+        &self,
+        room: RoomId,
+        outbound: &Outbound,
+        left: Bytes,
+    ) -> Option<Arc<Room>> {
+        let mut inner = self.inner();
+        let mut joined = inner.rooms.remove(&room)?;
+        hand_over(&mut joined.subscription, outbound);
+        outbound.queue(left);
+        Some(Arc::clone(joined.subscription.room()))
+    }
+
+    pub(super) fn leave_all(&self) -> Vec<Arc<Room>> {
+        let rooms = std::mem::take(&mut self.inner().rooms);
+        rooms.into_values().map(|joined| Arc::clone(joined.subscription.room())).collect()
+    }
+
+    /// Gives each room a turn, beginning behind the one that had the last, until the outbound is
+    /// full or nobody has anything at hand.
+    pub(super) fn turn(&self, outbound: &Outbound) -> Turn {
+        let mut inner = self.inner();
+        let inner = &mut *inner;
+        let mut turn = Turn::default();
+        let last = inner.last;
+        let behind = last.map_or(Bound::Unbounded, Bound::Excluded);
+        for (id, joined) in inner.rooms.range_mut((behind, Bound::Unbounded)) {
+            serve(*id, joined, outbound, &mut turn, &mut inner.last);
+        }
+        if let Some(last) = last {
+            for (id, joined) in inner.rooms.range_mut(..=last) {
+                serve(*id, joined, outbound, &mut turn, &mut inner.last);
+            }
+        }
+        for room in &turn.gone {
+            inner.rooms.remove(&room.id());
+        }
+        turn
+    }
+
+    /// Takes in what was read, unless the room was left or joined anew meanwhile.
+    pub(super) fn page(
+        &self,
+        read: LogRead,
+        events: &[LoggedEvent],
+        complete: bool,
+        outbound: &Outbound,
+    ) {
+        let mut inner = self.inner();
+        if let Some(joined) = inner.rooms.get_mut(&read.room)
+            && joined.join == read.join
+        {
+            outbound.queue(joined.subscription.page(events, read.upto, complete));
+        }
+    }
+}
+
+fn serve(
+    id: RoomId,
+    joined: &mut Joined,
+    outbound: &Outbound,
+    turn: &mut Turn,
+    last: &mut Option<RoomId>,
+) {
+    if turn.full {
+        return;
+    }
+    *last = Some(id);
+    match hand_over(&mut joined.subscription, outbound) {
+        None => turn.full = true,
+        Some(Step::ReadLog { after, upto }) => {
+            turn.reads.push(LogRead { room: id, join: joined.join, after, upto });
+        }
+        Some(Step::Gone(gone)) => {
+            let (room_id, reason) = (id.get(), Some(gone.reason()));
+            let left = ServerFrame::Left { room_id, reason, reference: None };
+            outbound.queue(left.encode());
+            turn.gone.push(Arc::clone(joined.subscription.room()));
+        }
+        Some(Step::Idle | Step::Send(_) | Step::CaughtUp) => {}
+    }
+}
+
+/// Queues what the subscription has at hand. Gives the step that is not just something to send;
+/// `None`: the outbound is full.
+fn hand_over(subscription: &mut Subscription, outbound: &Outbound) -> Option<Step> {
+    while !outbound.is_full() {
+        match subscription.step() {
+            Step::Send(frames) => outbound.queue(frames),
+            Step::CaughtUp => outbound.queue(subscription.room().presence_snapshot()),
+            step @ (Step::Idle | Step::ReadLog { .. } | Step::Gone(_)) => return Some(step),
+        }
+    }
+    None
+}

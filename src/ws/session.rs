@@ -1,0 +1,262 @@
+//! One connection: a single task in which three things go on side by side. Inbound reads frames and
+//! acts on them strictly in order; delivery hands on what the joined rooms have; the pulse watches
+//! over silence and the token's end. They share a [`Session`] and end together.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::io::AsyncRead;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::pulse::{Beat, Pulse, Vitals};
+use super::rooms::Rooms;
+use super::state::State;
+use crate::app::{App, Caller};
+use crate::domain::limits::{CLOSE_LINGER, CLOSE_LINGER_BYTES};
+use crate::domain::{Identity, Millis, Refusal};
+use crate::hub::Connection;
+use crate::protocol::{CloseCode, Hello, HelloLimits, ServerFrame, close_frame, ping_frame};
+use crate::transport::{Budget, Inbound, MessageReader, Outbound, ReadEnd, ReaderOptions};
+
+/// What all sessions share.
+#[derive(Debug)]
+pub struct Sessions {
+    pub app: Arc<App>,
+    /// Every session's task.
+    pub tracker: TaskTracker,
+    /// Cancelled when the server stops: nothing more is read.
+    pub stop: CancellationToken,
+    /// Bytes waiting for all connections, and bytes of unfinished messages from them.
+    pub output: Arc<Budget>,
+    pub input: Arc<Budget>,
+}
+
+/// One connection's state, shared by what goes on in its task.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) app: Arc<App>,
+    pub(super) connection: Arc<Connection>,
+    pub(super) caller: std::sync::Mutex<Caller>,
+    pub(super) state: std::sync::Mutex<State>,
+    pub(super) rooms: Rooms,
+    /// Whether the next byte would be read.
+    reading: AtomicBool,
+    received: Arc<AtomicU64>,
+}
+
+/// Serves a socket got back from an HTTP upgrade.
+pub(super) async fn serve_tcp(
+    sessions: Arc<Sessions>,
+    socket: TcpStream,
+    read_already: Vec<u8>,
+    token: Option<String>,
+) {
+    let (read, write) = socket.into_split();
+    let limit = sessions.app.settings.limits.waiting_bytes;
+    let outbound = Outbound::tcp(write, limit, Arc::clone(&sessions.output));
+    serve(&sessions, read, read_already, outbound, token).await;
+}
+
+/// Serves a connection from behind the upgrade to its end, over any stream.
+pub async fn serve<R: AsyncRead + Unpin>(
+    sessions: &Sessions,
+    stream: R,
+    read_already: Vec<u8>,
+    outbound: Arc<Outbound>,
+    token: Option<String>,
+) {
+    let received = Arc::new(AtomicU64::new(0));
+    let options = ReaderOptions {
+        message_bytes: sessions.app.settings.limits.frame_bytes,
+        input: Arc::clone(&sessions.input),
+        received: Arc::clone(&received),
+    };
+    let mut reader = MessageReader::new(stream, read_already, Arc::clone(&outbound), options).await;
+    let end = match open(sessions, &outbound, token, received).await {
+        Ok(session) => {
+            let end = session.run(&mut reader, &sessions.stop).await;
+            sessions.app.hub.connections.unregister(session.connection.id);
+            session.leave_all();
+            end
+        }
+        Err(code) => Some(code),
+    };
+    if let Some(code) = end {
+        outbound.send_last(close_frame(code));
+    }
+    // Whoever still sends would otherwise see a reset before it has read the last frame.
+    let goodbye = async {
+        if outbound.drain_to(0).await.is_ok() && end.is_some() {
+            outbound.end();
+            reader.discard(CLOSE_LINGER_BYTES).await;
+        }
+    };
+    let _ = tokio::time::timeout(CLOSE_LINGER, goodbye).await;
+}
+
+/// Finds out who it is and registers the connection, or says with which code to refuse it.
+async fn open(
+    sessions: &Sessions,
+    outbound: &Arc<Outbound>,
+    token: Option<String>,
+    received: Arc<AtomicU64>,
+) -> Result<Session, CloseCode> {
+    let app = &sessions.app;
+    let token = token.ok_or(CloseCode::Unauthorized)?;
+    let identity = app.authenticate(&token).await.map_err(close_code)?;
+    let connection = app
+        .hub
+        .connections
+        .register(identity.user_id, identity.session, Arc::clone(outbound))
+        .ok_or(CloseCode::TryAgainLater)?;
+    // Asked again behind the registration: a sign-out before it is seen here, one after it finds
+    // the connection.
+    if let Err(refusal) = app.authenticate(&token).await {
+        app.hub.connections.unregister(connection.id);
+        return Err(close_code(refusal));
+    }
+    outbound.send(hello(app, &identity).encode());
+    let caller = Caller { identity, connection: Some(Arc::clone(&connection)) };
+    Ok(Session {
+        app: Arc::clone(app),
+        connection,
+        caller: std::sync::Mutex::new(caller),
+        state: std::sync::Mutex::new(State::new(app.settings.limits.clone())),
+        rooms: Rooms::default(),
+        reading: AtomicBool::new(true),
+        received,
+    })
+}
+
+fn close_code(refusal: Refusal) -> CloseCode {
+    match refusal {
+        Refusal::Unauthorized => CloseCode::Unauthorized,
+        _ => CloseCode::Internal,
+    }
+}
+
+fn hello(app: &App, identity: &Identity) -> ServerFrame<'static> {
+    let limits = &app.settings.limits;
+    ServerFrame::Hello(Hello {
+        version: 1,
+        user_id: identity.user_id.get(),
+        log: app.settings.log.to_string(),
+        heartbeat_ms: limits.heartbeat_seconds * 1_000,
+        limits: HelloLimits {
+            message_bytes: limits.message_bytes,
+            frame_bytes: limits.frame_bytes,
+            rooms_per_connection: limits.rooms_per_connection,
+            unacknowledged: limits.unacknowledged,
+        },
+    })
+}
+
+impl Session {
+    /// Until the connection ends. `Some`: with this code; `None`: the peer ended it.
+    async fn run<R: AsyncRead + Unpin>(
+        &self,
+        reader: &mut MessageReader<R>,
+        stop: &CancellationToken,
+    ) -> Option<CloseCode> {
+        tokio::select! {
+            code = self.connection.closed() => Some(code),
+            code = self.inbound(reader, stop) => code,
+            never = self.delivery() => match never {},
+            () = self.connection.outbound.drive() => None,
+            code = self.pulse() => Some(code),
+        }
+    }
+
+    /// Reads and acts, one frame after the other.
+    async fn inbound<R: AsyncRead + Unpin>(
+        &self,
+        reader: &mut MessageReader<R>,
+        stop: &CancellationToken,
+    ) -> Option<CloseCode> {
+        loop {
+            self.reading.store(false, Ordering::Relaxed);
+            self.connection.window_below(self.app.settings.limits.unacknowledged).await;
+            // Its answers would have nowhere to go. A failed socket shows when it is read.
+            let _ = self.connection.outbound.drain_if_full().await;
+            self.reading.store(true, Ordering::Relaxed);
+            let message = tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    self.reading.store(false, Ordering::Relaxed);
+                    std::future::pending().await
+                }
+                message = reader.next() => message,
+            };
+            self.reading.store(false, Ordering::Relaxed);
+            match message {
+                Ok(Inbound::Text(text)) => {
+                    if let Some(code) = self.act(&text).await {
+                        return Some(code);
+                    }
+                }
+                Ok(Inbound::Control) => {}
+                Err(end) => return read_end(end),
+            }
+        }
+    }
+
+    /// Hands on what the rooms have, whenever the bell rings.
+    async fn delivery(&self) -> Infallible {
+        loop {
+            self.connection.rung().await;
+            while self.pump().await {}
+        }
+    }
+
+    /// Pings, and ends what is dead or no longer signed in.
+    async fn pulse(&self) -> CloseCode {
+        let limits = &self.app.settings.limits;
+        let (heartbeat, stall) =
+            (limits.heartbeat_seconds * 1_000, limits.write_stall_seconds * 1_000);
+        let started = Instant::now();
+        let mut pulse = Pulse::new(heartbeat, stall, 0);
+        loop {
+            let expires_at = self.caller().identity.expires_at;
+            let left = expires_at.saturating_sub(self.app.clock.now());
+            if left == 0 {
+                return CloseCode::Unauthorized;
+            }
+            let pause = (heartbeat.min(stall) / 4).clamp(50, 5_000).min(left);
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            let now = Millis::try_from(started.elapsed().as_millis()).unwrap_or(Millis::MAX);
+            match pulse.tick(now, self.vitals()) {
+                Some(Beat::Ping) => {
+                    self.connection.outbound.send(ping_frame());
+                    pulse.pinged(self.connection.outbound.queued());
+                }
+                Some(Beat::GiveUp) => return CloseCode::Stalled,
+                None => {}
+            }
+        }
+    }
+
+    fn vitals(&self) -> Vitals {
+        Vitals {
+            received: self.received.load(Ordering::Relaxed),
+            reading: self.reading.load(Ordering::Relaxed),
+            queued: self.connection.outbound.queued(),
+            written: self.connection.outbound.written(),
+        }
+    }
+}
+
+fn read_end(end: ReadEnd) -> Option<CloseCode> {
+    match end {
+        ReadEnd::Closed | ReadEnd::Gone => None,
+        ReadEnd::Protocol => Some(CloseCode::Protocol),
+        ReadEnd::NotUtf8 => Some(CloseCode::NotUtf8),
+        ReadEnd::TooBig => Some(CloseCode::TooBig),
+        ReadEnd::Binary => Some(CloseCode::Unsupported),
+        ReadEnd::NoInputBudget => Some(CloseCode::TryAgainLater),
+    }
+}

@@ -1,0 +1,143 @@
+//! `GET /ws`: the handshake, and the raw socket taken back from the HTTP server.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{
+    AUTHORIZATION, CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
+use axum::response::Response;
+use axum::routing::get;
+use hyper::upgrade::{OnUpgrade, Parts};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use super::session::{Sessions, serve_tcp};
+
+/// What keeps an accepted socket counted; the session holds it to its end.
+#[derive(Debug, Clone)]
+pub struct Socket(pub Arc<tokio::sync::OwnedSemaphorePermit>);
+
+pub fn router<S: Clone + Send + Sync + 'static>(sessions: Arc<Sessions>) -> Router<S> {
+    Router::new().route("/ws", get(upgrade)).with_state(sessions)
+}
+
+async fn upgrade(State(sessions): State<Arc<Sessions>>, mut request: Request) -> Response {
+    let Some(accept) = accept_key(request.method(), request.headers()) else {
+        return refuse();
+    };
+    let token = token(&request);
+    let socket = request.extensions().get::<Socket>().cloned();
+    let Some(upgraded) = request.extensions_mut().remove::<OnUpgrade>() else {
+        return refuse();
+    };
+    let task = Arc::clone(&sessions);
+    sessions.tracker.spawn(async move {
+        // Held for as long as the connection lives.
+        let _socket = socket;
+        match upgraded.await.map(|upgraded| upgraded.downcast::<TokioIo<TcpStream>>()) {
+            Ok(Ok(Parts { io, read_buf, .. })) => {
+                serve_tcp(task, io.into_inner(), read_buf.to_vec(), token).await;
+            }
+            Ok(Err(_)) => tracing::error!("an upgraded connection is not a TCP stream"),
+            Err(error) => tracing::debug!(%error, "an upgrade came to nothing"),
+        }
+    });
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, UPGRADE.into());
+    headers.insert(UPGRADE, axum::http::HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    response
+}
+
+/// The answer to the client's key; `None` for anything but a WebSocket handshake of version 13.
+fn accept_key(method: &Method, headers: &HeaderMap) -> Option<axum::http::HeaderValue> {
+    let has = |name: HeaderName, wanted: &str| {
+        let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+        values
+            .flat_map(|value| value.split(','))
+            .any(|token| token.trim().eq_ignore_ascii_case(wanted))
+    };
+    let handshake = *method == Method::GET
+        && has(CONNECTION, "upgrade")
+        && has(UPGRADE, "websocket")
+        && has(SEC_WEBSOCKET_VERSION, "13");
+    let key = headers.get(SEC_WEBSOCKET_KEY).filter(|_| handshake)?;
+    derive_accept_key(key.as_bytes()).try_into().ok()
+}
+
+fn refuse() -> Response {
+    let mut response =
+        Response::new(Body::from("This address speaks WebSocket, version 13, and nothing else.\n"));
+    *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
+    let headers = response.headers_mut();
+    headers.insert(UPGRADE, axum::http::HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_VERSION, axum::http::HeaderValue::from_static("13"));
+    response
+}
+
+/// The token in the query, as browsers must send it, or in the header.
+fn token(request: &Request) -> Option<String> {
+    let query = request.uri().query().unwrap_or_default();
+    let in_query = form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "token")
+        .map(|(_, token)| token.into_owned());
+    let in_header = || {
+        let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    };
+    in_query.or_else(in_header)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(uri: &str, headers: &[(&str, &str)]) -> Request {
+        let request = Request::builder().uri(uri);
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.body(Body::empty()).unwrap()
+    }
+
+    const HANDSHAKE: [(&str, &str); 4] = [
+        ("connection", "keep-alive, Upgrade"),
+        ("upgrade", "WebSocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+
+    #[test]
+    fn the_example_of_the_standard_is_accepted() {
+        let request = request("/ws", &HANDSHAKE);
+        let accept = accept_key(request.method(), request.headers()).unwrap();
+        assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn every_part_of_the_handshake_is_needed() {
+        for left_out in 0..HANDSHAKE.len() {
+            let mut headers = HANDSHAKE.to_vec();
+            headers.remove(left_out);
+            let request = request("/ws", &headers);
+            assert!(accept_key(request.method(), request.headers()).is_none(), "{left_out}");
+        }
+        assert!(accept_key(&Method::POST, request("/ws", &HANDSHAKE).headers()).is_none());
+    }
+
+    #[test]
+    fn the_token_comes_in_the_query_or_in_the_header() {
+        assert_eq!(token(&request("/ws?a=1&token=x%2By", &[])).as_deref(), Some("x+y"));
+        let header = [("authorization", "bearer abc")];
+        assert_eq!(token(&request("/ws", &header)).as_deref(), Some("abc"));
+        assert_eq!(token(&request("/ws", &[("authorization", "Basic abc")])), None);
+    }
+}
