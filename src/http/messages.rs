@@ -70,8 +70,8 @@ pub(super) struct Stored {
 /// A `chat` frame without its `type`.
 #[expect(dead_code, reason = "the schema of what `protocol::chat_json` writes; a test compares")]
 #[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-pub(super) struct Message {
+#[schema(as = Message, rename_all = "camelCase")]
+pub(super) struct ChatSchema {
     room_id: u64,
     seq: u64,
     user_id: u64,
@@ -88,7 +88,7 @@ pub(super) struct Message {
 #[serde(rename_all = "camelCase")]
 pub(super) struct MessagesPage {
     /// Oldest first.
-    #[schema(value_type = Vec<Message>)]
+    #[schema(value_type = Vec<ChatSchema>)]
     messages: Vec<serde_json::Value>,
     /// The last committed seq; 0: none.
     head: u64,

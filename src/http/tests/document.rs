@@ -1,4 +1,4 @@
-//! The OpenAPI document against the handlers.
+//! The `OpenAPI` document against the handlers.
 
 use std::sync::LazyLock;
 
