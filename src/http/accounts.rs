@@ -12,9 +12,7 @@ use super::problem::Problem;
 use crate::app::{self, ChangePasswordRequest, SignInRequest, SignUpRequest};
 use crate::auth::random;
 use crate::domain::limits::SIGN_IN_NAME_CHARACTERS;
-use crate::domain::{
-    DisplayName, Identity, Limits, Millis, Password, Refusal, TextError, User, Username,
-};
+use crate::domain::{DisplayName, Identity, Limits, Password, Refusal, TextError, User, Username};
 use crate::protocol::{Fields, Value};
 
 // ---- what comes -------------------------------------------------------------------------------
@@ -135,7 +133,7 @@ pub(super) struct UserBody {
     /// `admin` or `member`.
     #[schema(example = "member")]
     role: &'static str,
-    created_at: Millis,
+    created_at: u64,
 }
 
 impl From<User> for UserBody {
@@ -162,7 +160,7 @@ pub(super) struct SignedIn {
     user: UserBody,
     token: String,
     /// Milliseconds since the Unix epoch.
-    expires_at: Millis,
+    expires_at: u64,
 }
 
 impl From<app::SignedIn> for SignedIn {
@@ -177,7 +175,7 @@ impl From<app::SignedIn> for SignedIn {
 pub(super) struct Token {
     token: String,
     /// Milliseconds since the Unix epoch.
-    expires_at: Millis,
+    expires_at: u64,
 }
 
 // ---- the calls --------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ use super::query::{Query, page_items};
 use crate::app::{Caller, Posted};
 use crate::domain::limits::DURABLE_TIMEOUT;
 use crate::domain::{
-    Identity, Limits, MessageBody, MessageId, Millis, Refusal, SAFE_INTEGER_END, TextError,
+    Identity, Limits, MessageBody, MessageId, Refusal, SAFE_INTEGER_END, TextError,
 };
 use crate::protocol::{Fields, chat_json};
 use crate::store::PageRequest;
@@ -58,7 +58,7 @@ pub(super) struct Stored {
     room_id: u64,
     seq: u64,
     /// Milliseconds since the Unix epoch.
-    at: Millis,
+    at: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     /// `true`: it was stored before, under the same id.
@@ -70,15 +70,15 @@ pub(super) struct Stored {
 /// A `chat` frame without its `type`.
 #[expect(dead_code, reason = "the schema of what `protocol::chat_json` writes; a test compares")]
 #[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-pub(super) struct Message {
+#[schema(as = Message, rename_all = "camelCase")]
+pub(super) struct ChatSchema {
     room_id: u64,
     seq: u64,
     user_id: u64,
     /// The author's present name.
     username: String,
     message: String,
-    at: Millis,
+    at: u64,
     id: Option<String>,
     /// On the first message after a jump of the seqs: the seq of the one before.
     prev: Option<u64>,
@@ -88,7 +88,7 @@ pub(super) struct Message {
 #[serde(rename_all = "camelCase")]
 pub(super) struct MessagesPage {
     /// Oldest first.
-    #[schema(value_type = Vec<Message>)]
+    #[schema(value_type = Vec<ChatSchema>)]
     messages: Vec<serde_json::Value>,
     /// The last committed seq; 0: none.
     head: u64,

@@ -1,4 +1,4 @@
-//! The HTTP edge: one table of routes from which the OpenAPI document is made too, extractors that
+//! The HTTP edge: one table of routes, which is its description too (`OpenAPI`), extractors that
 //! gather every fault, and problems that never show what is inside.
 //!
 //! A handler reads its request, calls one use case and shows the result; it decides nothing.
@@ -35,7 +35,7 @@ const API: &str = "/api/v1";
 struct Http {
     app: Arc<App>,
     readiness: Readiness,
-    /// The OpenAPI document, in JSON.
+    /// The description of the API, in JSON.
     document: Bytes,
 }
 

@@ -1,5 +1,5 @@
-//! The OpenAPI document: what stands around the operations, and the problems that each can answer.
-//! Operations, bodies and parameters are described beside their handlers.
+//! The `OpenAPI` document: what stands around the operations, and the problems that each can
+//! answer. Operations, bodies and parameters are described beside their handlers.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,9 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
+use super::API;
+use super::messages::ChatSchema;
 use super::problem::{self, FaultBody, ProblemBody};
-use super::{API, messages};
 use crate::protocol::ErrorCode;
 
 /// The document before there is an operation in it.
@@ -29,7 +30,7 @@ pub(super) fn frame() -> OpenApi {
         .security_scheme("token", SecurityScheme::Http(bearer))
         .schema(ProblemBody::name(), ProblemBody::schema())
         .schema(FaultBody::name(), FaultBody::schema())
-        .schema(messages::Message::name(), messages::Message::schema())
+        .schema(ChatSchema::name(), ChatSchema::schema())
         .build();
     OpenApiBuilder::new().info(info).components(Some(components)).build()
 }

@@ -11,7 +11,7 @@ use super::extract::{Body, FromFields, RoomPath, finish, text};
 use super::problem::Problem;
 use super::query::{Query, page_items};
 use crate::app::{CreateRoomRequest, RoomView};
-use crate::domain::{Delivery, Identity, Limits, Millis, Refusal, RoomName, Slug};
+use crate::domain::{Delivery, Identity, Limits, Refusal, RoomName, Slug};
 use crate::protocol::Fields;
 
 /// A new room.
@@ -52,7 +52,7 @@ pub(super) struct RoomBody {
     name: String,
     /// The creator's `userId`.
     created_by: u64,
-    created_at: Millis,
+    created_at: u64,
     #[schema(example = "immediate")]
     delivery: &'static str,
     /// The lowest seq still stored; 0: none.

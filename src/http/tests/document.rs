@@ -1,4 +1,4 @@
-//! The OpenAPI document against the handlers.
+//! The `OpenAPI` document against the handlers.
 
 use std::sync::LazyLock;
 
@@ -29,7 +29,10 @@ fn operation(method: &Method, path: &str) -> Option<&'static Value> {
     let matches = |template: &str| {
         let template: Vec<_> = template.split('/').collect();
         template.len() == segments.len()
-            && template.iter().zip(&segments).all(|(a, b)| a == b || *a == "{room}")
+            && template
+                .iter()
+                .zip(&segments)
+                .all(|(a, b)| a == b || *a == "{room}" && !b.is_empty())
     };
     let paths = DOCUMENT["paths"].as_object().unwrap();
     let (_, item) = paths.iter().find(|(template, _)| matches(template))?;

@@ -71,6 +71,7 @@ fn no_password_and_no_token_is_ever_logged() {
         let body = json!({"username": "ann", "password": first, "setupCode": "Zq7-setup"});
         let token = app.post("/api/v1/signup", "", body).await.json["token"].clone();
         let token = token.as_str().unwrap().to_owned();
+        app.clock.set(NOW + 9_000);
         for password in [first, wrong, "Zq7"] {
             let body = json!({"username": "ann", "password": password});
             app.post("/api/v1/signin", "", body).await;
@@ -89,8 +90,7 @@ fn no_password_and_no_token_is_ever_logged() {
         let log = log.text();
         assert!(log.contains("an account was deleted"), "nothing was captured");
         assert!(!log.contains("Zq7"));
-        let parts = token.split('.').chain(newer.split('.'));
-        for part in parts.skip(1).filter(|part| !newer.starts_with(part)) {
+        for part in token.split('.').chain(newer.split('.')) {
             assert!(!log.contains(part), "{part}");
         }
         assert!(!log.contains("token="));
