@@ -71,7 +71,7 @@ impl TestApp {
         let store =
             StoreOptions { directory: directory.path().to_owned(), cache_bytes: 1024 * 1024 };
         let new = NewDatabase { log: random::log_id().unwrap(), secret: random::secret().unwrap() };
-        let (writer, reader, opened) = Writer::open(&store, new).unwrap();
+        let (writer, reader, opened) = Writer::open(&store, &new).unwrap();
         let hub = Arc::new(OnceLock::<Arc<Hub>>::new());
         let told = {
             let hub = Arc::clone(&hub);
