@@ -20,6 +20,7 @@ use tower::ServiceExt;
 
 use crate::domain::limits::{HEAD_BYTES, HEAD_TIMEOUT, SEND_BUFFER_BYTES};
 use crate::http::PeerAddr;
+use crate::transport::PatientStream;
 use crate::ws::Socket;
 
 /// Before trying again when the machine has no file or memory for another connection.
@@ -30,6 +31,8 @@ pub(super) struct Accepting {
     pub(super) router: Router,
     pub(super) tracker: TaskTracker,
     pub(super) stop: CancellationToken,
+    /// How long a write may wait for its reader.
+    pub(super) stall: Duration,
     /// Sockets open at once; further ones wait in the kernel's queue.
     pub(super) sockets: usize,
 }
@@ -49,6 +52,7 @@ impl Accepting {
             match accepted {
                 Ok((socket, peer)) => {
                     set_options(&socket);
+                    let socket = PatientStream::new(socket, self.stall);
                     let task = serve(socket, peer, permit, self.router.clone(), self.stop.clone());
                     self.tracker.spawn(task);
                 }
@@ -72,7 +76,7 @@ fn set_options(socket: &TcpStream) {
 
 /// One connection of HTTP/1.1, until it ends or becomes a WebSocket.
 async fn serve(
-    socket: TcpStream,
+    socket: PatientStream,
     peer: SocketAddr,
     permit: OwnedSemaphorePermit,
     router: Router,

@@ -6,6 +6,7 @@ mod files;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -165,6 +166,7 @@ impl Server {
             router,
             tracker: self.http.clone(),
             stop: self.stop_http.clone(),
+            stall: Duration::from_secs(app.settings.limits.write_stall_seconds),
             sockets: app.settings.limits.connections.saturating_add(HTTP_CONNECTIONS),
         };
         self.http.spawn(accepting.run());

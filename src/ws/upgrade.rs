@@ -14,10 +14,10 @@ use axum::response::Response;
 use axum::routing::get;
 use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::session::{Sessions, serve_tcp};
+use crate::transport::PatientStream;
 
 /// What keeps an accepted socket counted; the session holds it to its end.
 #[derive(Debug, Clone)]
@@ -40,11 +40,11 @@ async fn upgrade(State(sessions): State<Arc<Sessions>>, mut request: Request) ->
     sessions.tracker.spawn(async move {
         // Held for as long as the connection lives.
         let _socket = socket;
-        match upgraded.await.map(Upgraded::downcast::<TokioIo<TcpStream>>) {
+        match upgraded.await.map(Upgraded::downcast::<TokioIo<PatientStream>>) {
             Ok(Ok(Parts { io, read_buf, .. })) => {
-                serve_tcp(task, io.into_inner(), read_buf.to_vec(), token).await;
+                serve_tcp(task, io.into_inner().into_inner(), read_buf.to_vec(), token).await;
             }
-            Ok(Err(_)) => tracing::error!("an upgraded connection is not a TCP stream"),
+            Ok(Err(_)) => tracing::error!("an upgraded connection is not one of ours"),
             Err(error) => tracing::debug!(%error, "an upgrade came to nothing"),
         }
     });
