@@ -1,16 +1,94 @@
-//! Parlor.
+//! Parlor is a room server: sign in, enter rooms, talk, find everything again. One process, one
+//! binary, one database file.
+//!
+//! This page is the map of the code. The protocol that clients speak is `src/protocol/protocol.md`;
+//! how to run a server is in `README.md`.
+//!
+//! # From a distance
+//!
+//! HTTP and WebSocket share one port. Both turn what comes in into values that are valid once
+//! built, and call the same use cases. A message gets its place in its room under the room's lock,
+//! goes into the writer's queue and out to every member in the same breath; one OS thread commits
+//! what has gathered in the queue, and when a commit has returned, its senders get their acks.
+//! Whoever was away, slow or cut off is served from the log until it has caught up with the room.
+//!
+//! # Where a message goes, line by line
+//!
+//! 1. **Read.** `ws::session` (`Session::inbound`) reads messages from `transport::reader`, one
+//!    after the other.
+//! 2. **Decoded.** `ws::state` (`State::on_text`) has `protocol::client` (`decode`) make a frame of
+//!    the text and decides what is to be done; `ws::act` (`Session::perform`) does it.
+//! 3. **Once.** `app::messages` (`App::post`), which HTTP calls too, checks the rate and, for a
+//!    message with an id, reserves the id in its room before it looks into the table: of many who
+//!    send the same, one stores it.
+//! 4. **Stamped.** `hub::room` (`Room::publish`) gives it its seq and time under the room's lock,
+//!    puts it into the writer's queue (`store::queue`) and broadcasts the frame, encoded once by
+//!    `protocol::chat`.
+//! 5. **Sent.** Each member's `hub::subscription` (`Subscription::step`) gives the frame to its
+//!    connection's `transport::outbound`, the one place that writes to a socket (`ws::rooms` takes
+//!    the turns).
+//! 6. **Stored.** `store::thread` takes what waits, `store::writer` (`Writer::step`) applies it in
+//!    one transaction and commits; `store::events` writes the rows, `store::record` their bytes.
+//! 7. **Acknowledged.** The commit's news go through a channel to `hub::rooms` (`Hub::committed`),
+//!    which moves the rooms' watermarks, sets the ids free and writes each connection its acks.
+//!
+//! History takes the other way: `http::messages` or a subscription that catches up asks
+//! `store::reader`, on a small pool, over a snapshot that all readers share until the next commit.
+//!
+//! # Who may use whom
+//!
+//! Lower never uses higher, and the members of one `{}` never use each other; a test holds it:
+//!
+//! ```text
+//! cli -> server -> { http, ws, web } -> app -> { hub, auth } -> { store, transport } -> clock -> domain
+//!                                       hub, ws, http -> protocol -> domain      config -> domain
+//! ```
+//!
+//! # Invariants
+//!
+//! - Only `store` names redb and bincode; only `http`, `ws`, `web`, `server` and `transport` name
+//!   axum and hyper; only `cli` prints; only `clock` reads the time of day.
+//! - `domain` and `protocol` do no I/O, read no clock, roll no dice.
+//! - A `domain` text that exists is valid; nobody validates again.
+//! - There is one write transaction at a time, on the writer's thread. Names and slugs are decided
+//!   there. What can refuse a message happens before it gets its seq.
+//! - Within a room: order of seqs = order in the writer's queue = order on every socket = order in
+//!   history.
+//! - No lock is held across an await. The lock order is written in `hub`.
+//! - Every queue, frame, page, map and loop has its bound in `domain::limits`.
+//! - An ack means committed with an fsync. Nothing else is called ack.
+//! - Once queued, a message no longer depends on its connection.
+//! - A seq that has left the process is never given to another message: after a stop that was not
+//!   clean, every room's seqs jump by more than can have been lost (`hub::room`, `store::schema`).
+//! - What decides (writer, room, subscription, session state, pulse) is stepped by a driver and
+//!   depends on neither threads nor time.
+
+// In reading order: from the values up to the whole.
+
+pub mod domain;
+
+pub mod protocol;
+
+pub mod clock;
+
+pub mod store;
+
+pub mod transport;
+
+pub mod hub;
+
+pub mod auth;
 
 pub mod app;
-pub mod auth;
-pub mod cli;
-pub mod clock;
-pub mod config;
-pub mod domain;
+
 pub mod http;
-pub mod hub;
-pub mod protocol;
-pub mod server;
-pub mod store;
-pub mod transport;
-pub mod web;
+
 pub mod ws;
+
+pub mod web;
+
+pub mod config;
+
+pub mod server;
+
+pub mod cli;
