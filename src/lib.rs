@@ -40,8 +40,10 @@
 //! Lower never uses higher, and the members of one `{}` never use each other; a test holds it:
 //!
 //! ```text
-//! cli -> server -> { http, ws, web } -> app -> { hub, auth } -> { store, transport } -> clock -> domain
-//!                                       hub, ws, http -> protocol -> domain      config -> domain
+//! cli -> server -> { http, ws, web } -> app -> { hub, auth } -> { store, transport }
+//!     -> clock -> domain
+//! hub, ws, http -> protocol -> domain
+//! cli, server, app -> config -> domain
 //! ```
 //!
 //! # Invariants

@@ -1,5 +1,6 @@
 //! Accounts and sign-ins.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use subtle::ConstantTimeEq;
@@ -14,12 +15,29 @@ use crate::store::{
     ChangePassword, Command, DeleteUser, Reply, SignUp, SignUpRefused, StartSession,
 };
 
+/// What the first account of a server that others can reach must quote. `Debug` hides it.
+#[derive(Clone)]
+pub struct SetupCode(pub String);
+
+impl SetupCode {
+    /// Takes as long for a wrong code as for the right one.
+    fn matches(&self, given: &Self) -> bool {
+        self.0.as_bytes().ct_eq(given.0.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for SetupCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SetupCode(***)")
+    }
+}
+
 #[derive(Debug)]
 pub struct SignUpRequest {
     pub username: Username,
     pub password: Password,
     pub display_name: Option<DisplayName>,
-    pub setup_code: Option<String>,
+    pub setup_code: Option<SetupCode>,
 }
 
 /// The name is as it was typed: one that no account can have is a wrong name, not a fault.
@@ -42,8 +60,8 @@ pub struct Token {
     pub expires_at: Millis,
 }
 
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Token(until {})", self.expires_at)
     }
 }
@@ -75,7 +93,7 @@ impl App {
             username: request.username,
             display_name,
             password_hash,
-            may_be_first: self.may_be_first(request.setup_code.as_deref()),
+            may_be_first: self.may_be_first(request.setup_code.as_ref()),
             session,
             created_at: now,
             expires_at: now.saturating_add(self.token_millis()),
@@ -95,9 +113,9 @@ impl App {
         Ok(SignedIn { user, token })
     }
 
-    fn may_be_first(&self, given: Option<&str>) -> bool {
+    fn may_be_first(&self, given: Option<&SetupCode>) -> bool {
         let Some(code) = &self.settings.setup_code else { return true };
-        given.is_some_and(|given| given.as_bytes().ct_eq(code.as_bytes()).into())
+        given.is_some_and(|given| code.matches(given))
     }
 
     pub async fn sign_in(
@@ -205,9 +223,11 @@ impl App {
         self.check_password(identity, password, "password", address).await?;
         let (reply, outcome) = Reply::channel();
         let command = DeleteUser { user: identity.user_id, reply };
-        let found = self.write(Command::DeleteUser(command), outcome).await?;
+        if !self.write(Command::DeleteUser(command), outcome).await? {
+            return Err(Refusal::Unauthorized);
+        }
         tracing::info!(user = %identity.user_id, "an account was deleted");
-        if found { Ok(()) } else { Err(Refusal::Unauthorized) }
+        Ok(())
     }
 
     /// Someone with a token proves to be its owner. A wrong password here is a fault of its field.

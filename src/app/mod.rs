@@ -14,12 +14,14 @@ use tokio::sync::oneshot;
 
 use crate::auth::{Passwords, RandomError, Tokens};
 use crate::clock::Clock;
-use crate::config::Signup;
+pub use crate::config::Signup;
 use crate::domain::{Limits, LogId, Refusal};
 use crate::hub::Hub;
 use crate::store::{Command, Health, ReadError, Reader, Snapshot, SubmitError, WriteQueue};
 
-pub use accounts::{ChangePasswordRequest, SignInRequest, SignUpRequest, SignedIn, Token};
+pub use accounts::{
+    ChangePasswordRequest, SetupCode, SignInRequest, SignUpRequest, SignedIn, Token,
+};
 pub use messages::{Caller, Posted};
 pub use rate::{Pace, RateLimits};
 pub use rooms::{CreateRoomRequest, RoomView};
@@ -46,7 +48,7 @@ pub struct Settings {
     pub signup: Signup,
     pub token_ttl: Duration,
     /// Needed for the first account; `None`: whoever comes first may make it.
-    pub setup_code: Option<String>,
+    pub setup_code: Option<SetupCode>,
 }
 
 /// The parts that [`App::new`] puts together.

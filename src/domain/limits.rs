@@ -94,7 +94,7 @@ pub const TYPING_INTERVAL_MS: u64 = 1_000;
 /// close frame and not a reset.
 pub const CLOSE_LINGER: Duration = Duration::from_secs(2);
 /// A refused connection's bytes thrown away while lingering.
-pub const CLOSE_LINGER_BYTES: usize = 256 * 1024;
+pub const CLOSE_LINGER_BYTES: usize = 8 * 1024 * 1024;
 /// Pauses between pings in which nothing is heard before 4408.
 pub const SILENT_HEARTBEATS: u32 = 2;
 

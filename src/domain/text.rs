@@ -1,4 +1,4 @@
-//! Text that people write, valid once built. Kept byte for byte: never trimmed, folded or rewritten.
+//! Text that people write, valid once built. Kept byte for byte: never trimmed or rewritten.
 
 use std::fmt;
 use std::ops::RangeInclusive;

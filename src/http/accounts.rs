@@ -9,11 +9,11 @@ use utoipa::ToSchema;
 use super::Http;
 use super::extract::{Body, FromFields, PeerAddr, finish, text};
 use super::problem::Problem;
-use crate::app::{self, ChangePasswordRequest, SignInRequest, SignUpRequest};
+use crate::app::{self, ChangePasswordRequest, SetupCode, SignInRequest, SignUpRequest};
 use crate::auth::random;
 use crate::domain::limits::SIGN_IN_NAME_CHARACTERS;
 use crate::domain::{DisplayName, Identity, Limits, Password, Refusal, TextError, User, Username};
-use crate::protocol::{Fields, Value};
+use crate::protocol::Fields;
 
 // ---- what comes -------------------------------------------------------------------------------
 
@@ -30,7 +30,8 @@ pub(super) struct SignUp {
     #[schema(value_type = Option<String>, min_length = 1, max_length = 64)]
     display_name: Option<DisplayName>,
     /// What the server printed at its start; the first account may need it.
-    setup_code: Option<String>,
+    #[schema(value_type = Option<String>)]
+    setup_code: Option<SetupCode>,
 }
 
 impl FromFields for SignUp {
@@ -38,7 +39,7 @@ impl FromFields for SignUp {
         let username = fields.required("username", text(Username::parse));
         let password = fields.required("password", text(Password::parse));
         let display_name = fields.optional("displayName", text(DisplayName::parse));
-        let setup_code = fields.optional("setupCode", Value::text).map(String::from);
+        let setup_code = fields.optional("setupCode", text(setup_code));
         let read = username.zip(password).map(|(username, password)| Self {
             username,
             password,
@@ -47,6 +48,10 @@ impl FromFields for SignUp {
         });
         finish(fields, read)
     }
+}
+
+fn setup_code(code: &str) -> Result<SetupCode, TextError> {
+    Ok(SetupCode(code.to_owned()))
 }
 
 /// A name and a password that may be an account's.

@@ -19,10 +19,9 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::Readiness;
-use crate::app::{App, Parts, Settings};
+use crate::app::{App, Parts, Settings, SetupCode, Signup};
 use crate::auth::random;
 use crate::clock::Clock;
-use crate::config::Signup;
 use crate::domain::Limits;
 use crate::hub::Hub;
 use crate::store::{Committed, NewDatabase, StoreOptions, Writer, WriterThread};
@@ -95,7 +94,13 @@ impl TestApp {
             health: thread.health.clone(),
             token_secret: opened.secret.clone(),
         };
-        let settings = Settings { limits, log: opened.log, signup, token_ttl: TTL, setup_code };
+        let settings = Settings {
+            limits,
+            log: opened.log,
+            signup,
+            token_ttl: TTL,
+            setup_code: setup_code.map(SetupCode),
+        };
         let app = App::new(parts, settings);
         let readiness = Readiness::default();
         let router = super::finish(super::router(app, readiness.clone()));

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Connection;
+use crate::domain::limits::RECONNECT_SPREAD_MS;
 use crate::domain::{SessionId, UserId};
-use crate::protocol::CloseCode;
+use crate::protocol::{CloseCode, ServerFrame};
 use crate::store::EndedSessions;
 use crate::transport::Outbound;
 
@@ -112,10 +113,31 @@ impl Connections {
         self.len() == 0
     }
 
-    #[must_use]
-    pub fn all(&self) -> Vec<Arc<Connection>> {
+    fn all(&self) -> Vec<Arc<Connection>> {
         self.state().open.values().map(|entry| Arc::clone(&entry.connection)).collect()
     }
+
+    /// Tells every connection that the server is about to stop, and when to come back.
+    pub fn announce_restart(&self) {
+        for connection in self.all() {
+            let after_ms = reconnect_after(connection.id);
+            connection.outbound.send(ServerFrame::Reconnect { after_ms }.encode());
+        }
+    }
+
+    pub fn close_for_restart(&self) {
+        for connection in self.all() {
+            connection.close(CloseCode::Restart);
+        }
+    }
+}
+
+/// Another delay for each connection, so that they do not all come back at once.
+fn reconnect_after(connection: u64) -> u64 {
+    let (start, end) = (RECONNECT_SPREAD_MS.start(), RECONNECT_SPREAD_MS.end());
+    // The golden ratio's multiples spread evenly over any interval.
+    let scattered = connection.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    start + scattered % (end - start + 1)
 }
 
 #[cfg(test)]
@@ -146,6 +168,13 @@ mod tests {
         let _fourth = open(1);
         assert_eq!(close_code(&second), Some(CloseCode::Replaced));
         assert_eq!((close_code(&third), close_code(&other)), (None, None));
+    }
+
+    #[test]
+    fn clients_come_back_at_different_times_within_the_interval() {
+        let delays: std::collections::HashSet<u64> = (1..=100).map(reconnect_after).collect();
+        assert!(delays.len() > 90, "{}", delays.len());
+        assert!(delays.iter().all(|delay| RECONNECT_SPREAD_MS.contains(delay)));
     }
 
     #[test]

@@ -10,12 +10,14 @@ mod inflight;
 mod presence;
 mod room;
 mod rooms;
+mod state;
 mod subscription;
 #[cfg(test)]
 mod tests;
 
 pub use connection::Connection;
 pub use connections::Connections;
-pub use room::{Closed, Cut, Member, Post, PublishError, Reservation, Reserve, Room};
+pub use room::{Closed, Post, Reservation, Reserve, Room};
 pub use rooms::Hub;
+pub use state::{Cut, Member, PublishError};
 pub use subscription::{Gone, Step, Subscription};

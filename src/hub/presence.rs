@@ -211,7 +211,8 @@ mod tests {
                 if let Some(told) = presence.take_changes(room()) {
                     apply(&mut believed, &json(&told));
                 }
-                let here: BTreeSet<u64> = (1..4).filter(|id| connections[*id as usize] > 0).collect();
+                let is_here = |id: &u64| connections[usize::try_from(*id).unwrap()] > 0;
+                let here: BTreeSet<u64> = (1..4).filter(is_here).collect();
                 prop_assert_eq!(believed, here);
             }
         }

@@ -1,52 +1,23 @@
 //! One live room: stamps, enqueues and broadcasts under one lock, so that the order of seqs is the
 //! order in the writer's queue, on every socket, and in history.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use super::Connection;
-use super::inflight::InFlight;
-use super::presence::Presence;
-use crate::domain::limits::{BROADCAST_SLOTS, SEQ_JUMP, TYPING_INTERVAL_MS};
+use super::state::{Cut, Item, Member, Phase, PublishError, State, Uncommitted};
+use crate::domain::limits::TYPING_INTERVAL_MS;
 use crate::domain::{
-    self, ChatEvent, MessageBody, MessageId, Millis, Refusal, RoomId, SAFE_INTEGER_END, Seq, Stamp,
-    UserId,
+    self, ChatEvent, MessageBody, MessageId, Millis, Refusal, RoomId, Seq, Stamp, UserId,
 };
 use crate::protocol::{ChatDraft, ServerFrame};
 use crate::store::{Command, DeleteRoom, NewEvent, Reply, RoomRow, SubmitError, WriteQueue};
 
-/// What a room's channel carries: frames ready for every member's socket.
-#[derive(Debug, Clone)]
-pub(super) enum Item {
-    Events {
-        first: Seq,
-        last: Seq,
-        count: u64,
-        frames: Bytes,
-    },
-    /// For everyone but the one who types.
-    Typing {
-        user: UserId,
-        frame: Bytes,
-    },
-    Presence {
-        frame: Bytes,
-    },
-}
-
 /// The room is not live any more in this object: look it up again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closed;
-
-/// Why a message was not published; it has had no effect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PublishError {
-    Closed,
-    Refused(Refusal),
-}
 
 /// A message that is ready to be published.
 #[derive(Debug)]
@@ -56,23 +27,6 @@ pub struct Post {
     pub body: MessageBody,
     /// The socket it came through, which is told of the commit.
     pub from: Option<Arc<Connection>>,
-}
-
-/// Someone who hears a room.
-#[derive(Debug, Clone)]
-pub struct Member {
-    pub connection: Arc<Connection>,
-    pub user: UserId,
-    pub username: Arc<str>,
-}
-
-/// A moment in a room: the log serves everything up to `head`, the receiver everything after.
-#[derive(Debug)]
-pub struct Cut {
-    pub(super) live: broadcast::Receiver<Item>,
-    pub head: Seq,
-    pub first: Seq,
-    pub count: u64,
 }
 
 /// The outcome of asking for a client's id.
@@ -109,46 +63,6 @@ pub struct Room {
     committed: watch::Sender<Seq>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Open,
-    /// Its deletion is on the way to the disk.
-    Deleting,
-    Deleted,
-    /// Dropped from memory because nobody used it.
-    Evicted,
-}
-
-#[derive(Debug)]
-struct State {
-    phase: Phase,
-    /// The last seq given, and the lowest stored; 0: none.
-    head: Seq,
-    first: Seq,
-    count: u64,
-    at: Millis,
-    /// How far the next seq jumps, once, after a start that followed a crash.
-    jump: u64,
-    live: broadcast::Sender<Item>,
-    members: HashMap<u64, Member>,
-    presence: Presence,
-    /// When each person was last passed on as typing, within the last interval.
-    typing: HashMap<UserId, Millis>,
-    inflight: InFlight,
-    uncommitted: VecDeque<Uncommitted>,
-    /// To be rung at the next commit.
-    awaiting_commit: Vec<Arc<Connection>>,
-}
-
-#[derive(Debug)]
-struct Uncommitted {
-    seq: Seq,
-    at: Millis,
-    user: UserId,
-    id: Option<MessageId>,
-    from: Option<Arc<Connection>>,
-}
-
 /// An ack for a connection.
 pub(super) struct Ack {
     pub(super) connection: Arc<Connection>,
@@ -164,21 +78,7 @@ impl Room {
         Arc::new(Self {
             info: row.room,
             queue,
-            state: Mutex::new(State {
-                phase: Phase::Open,
-                head: head.seq,
-                first: head.first,
-                count: head.count,
-                at: head.at,
-                jump: boot.saturating_sub(head.boot).saturating_mul(SEQ_JUMP),
-                live: broadcast::Sender::new(BROADCAST_SLOTS),
-                members: HashMap::new(),
-                presence: Presence::default(),
-                typing: HashMap::new(),
-                inflight: InFlight::default(),
-                uncommitted: VecDeque::new(),
-                awaiting_commit: Vec::new(),
-            }),
+            state: Mutex::new(State::new(&head, boot)),
             committed: watch::Sender::new(head.seq),
         })
     }
@@ -388,53 +288,6 @@ impl Room {
             state.phase = Phase::Evicted;
         }
         idle
-    }
-}
-
-impl State {
-    fn next_stamp(&self, now: Millis) -> Result<Stamp, PublishError> {
-        match self.phase {
-            Phase::Open => {}
-            Phase::Evicted => return Err(PublishError::Closed),
-            Phase::Deleting | Phase::Deleted => {
-                return Err(PublishError::Refused(Refusal::NoSuchRoom));
-            }
-        }
-        let seq = self.head.saturating_add(self.jump).saturating_add(1);
-        if seq >= SAFE_INTEGER_END {
-            return Err(PublishError::Refused(Refusal::Internal));
-        }
-        Ok(Stamp {
-            seq,
-            at: now.max(self.at),
-            count: self.count + 1,
-            prev: (self.jump > 0).then_some(self.head),
-        })
-    }
-
-    fn advance(&mut self, stamp: Stamp) {
-        if self.first == 0 {
-            self.first = stamp.seq;
-        }
-        self.head = stamp.seq;
-        self.at = stamp.at;
-        self.count = stamp.count;
-        self.jump = 0;
-    }
-
-    fn cut(&self) -> Cut {
-        let live = self.live.subscribe();
-        Cut { live, head: self.head, first: self.first, count: self.count }
-    }
-
-    fn broadcast(&self, item: Item) {
-        // An error says that nobody listens.
-        let _ = self.live.send(item);
-        self.ring();
-    }
-
-    fn ring(&self) {
-        self.members.values().for_each(|member| member.connection.ring());
     }
 }
 

@@ -1,15 +1,15 @@
 //! One member's place in one room: a cursor that is live or catching up.
 //!
 //! One mechanism serves the plain join, the join with `after`, the resume after any absence, and
-//! the reader that fell behind: the log serves everything up to a cut, the room's channel everything
-//! after it. A subscription does no I/O and never waits; whoever drives it is told what to do next.
+//! the reader that fell behind: the log serves everything up to a cut, the room's channel all that
+//! comes after it. A subscription does no I/O and never waits; whoever drives it is told what to do next.
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::broadcast::{self, error::TryRecvError};
 
-use super::room::{Cut, Item};
+use super::state::{Cut, Item};
 use super::{Connection, Room};
 use crate::domain::{ChatEvent, Seq, UserId};
 use crate::protocol::ChatDraft;

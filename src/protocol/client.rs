@@ -260,7 +260,9 @@ mod tests {
         }
 
         #[test]
-        fn chats_survive_the_way_through_json(message: String, id in proptest::option::of("[ -~]{1,64}")) {
+        fn chats_survive_the_way_through_json(
+            message: String, id in proptest::option::of("[ -~]{1,64}"),
+        ) {
             let json = serde_json::json!({
                 "type": "chat", "roomId": 7, "message": message, "id": id,
             });

@@ -14,17 +14,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::{self, App};
+use crate::app::{self, App, SetupCode};
 use crate::auth::{RandomError, random};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::limits::{
-    COMMITS_UNTOLD, EVICTION_INTERVAL, HTTP_CONNECTIONS, PRESENCE_GATHER, RECONNECT_SPREAD_MS,
-    STOP_DEADLINE,
+    COMMITS_UNTOLD, EVICTION_INTERVAL, HTTP_CONNECTIONS, PRESENCE_GATHER, STOP_DEADLINE,
 };
 use crate::http::{self, Readiness};
 use crate::hub::Hub;
-use crate::protocol::{CloseCode, ServerFrame};
 use crate::store::{
     Committed, NewDatabase, OpenError, Opened, Reader, StoreOptions, Writer, WriterEnd,
     WriterThread,
@@ -124,7 +122,7 @@ impl Server {
             signup: config.auth.signup,
             token_ttl: config.auth.token_ttl,
             setup_code: match &first_account {
-                FirstAccount::SetupCode(code) => Some(code.clone()),
+                FirstAccount::SetupCode(code) => Some(SetupCode(code.clone())),
                 FirstAccount::Exists | FirstAccount::Open => None,
             },
         };
@@ -210,10 +208,7 @@ impl Server {
         let connections = &self.sessions.app.hub.connections;
         self.readiness.drain();
         self.stop_http.cancel();
-        for connection in connections.all() {
-            let after_ms = reconnect_after(connection.id);
-            connection.outbound.send(ServerFrame::Reconnect { after_ms }.encode());
-        }
+        connections.announce_restart();
         self.sessions.stop.cancel();
         // Requests under way get their answers, which may take a commit; but nobody's slow
         // connection holds up the rest.
@@ -224,9 +219,7 @@ impl Server {
         let end = tokio::task::spawn_blocking(move || writer.join()).await;
         // Acks of the last commit are out when this has ended.
         let _ = self.commits.await;
-        for connection in connections.all() {
-            connection.close(CloseCode::Restart);
-        }
+        connections.close_for_restart();
         self.sessions.tracker.close();
         self.sessions.tracker.wait().await;
         self.background.cancel();
@@ -269,14 +262,6 @@ fn sessions(app: &Arc<App>) -> Arc<Sessions> {
     })
 }
 
-/// Another delay for each connection, so that they do not all come back at once.
-fn reconnect_after(connection: u64) -> u64 {
-    let (start, end) = (RECONNECT_SPREAD_MS.start(), RECONNECT_SPREAD_MS.end());
-    // The golden ratio's multiples spread evenly over any interval.
-    let scattered = connection.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-    start + scattered % (end - start + 1)
-}
-
 async fn take_in_commits(hub: Arc<Hub>, mut commits: mpsc::Receiver<Committed>) {
     while let Some(committed) = commits.recv().await {
         hub.committed(&committed);
@@ -302,13 +287,6 @@ async fn keep_house(app: Arc<App>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn clients_come_back_at_different_times_within_the_interval() {
-        let delays: std::collections::HashSet<u64> = (1..=100).map(reconnect_after).collect();
-        assert!(delays.len() > 90, "{}", delays.len());
-        assert!(delays.iter().all(|delay| RECONNECT_SPREAD_MS.contains(delay)));
-    }
 
     #[test]
     fn the_first_account_needs_a_code_unless_only_this_machine_can_ask() {

@@ -302,6 +302,7 @@ fn with_slices<T>(queue: &VecDeque<Bytes>, write: impl FnOnce(&[IoSlice<'_>]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
     use proptest::prelude::*;
     use tokio::io::AsyncReadExt;
     use tokio::net::{TcpListener, TcpStream};
@@ -366,7 +367,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_stream_gets_what_was_queued_however_it_is_cut(
-            frames in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..50), 0..90),
+            frames in vec(vec(any::<u8>(), 0..50), 0..90),
             pipe in 1..40usize,
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -1,14 +1,20 @@
-//! A socket whose writes do not wait for ever: an HTTP client that stops reading its answer would
-//! otherwise hold the answer in memory for as long as it likes.
+//! A socket for plain HTTP, patient within bounds, in two ways.
+//!
+//! Its writes do not wait for ever: a client that stops reading its answer would otherwise hold the
+//! answer in memory for as long as it likes. And when it closes while the client is still sending,
+//! say a body that was refused by its length, it first reads on for a moment: the kernel would
+//! answer unread bytes with a reset, and the client would never see the answer.
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
+
+use crate::domain::limits::{CLOSE_LINGER, CLOSE_LINGER_BYTES, READ_BUFFER_BYTES};
 
 /// Fails a write with `TimedOut` when the socket takes nothing for `stall`.
 #[derive(Debug)]
@@ -17,12 +23,14 @@ pub struct PatientStream {
     stall: Duration,
     /// Running while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
+    /// Running while it closes and still reads, with the bytes that it may yet read.
+    lingering: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
 impl PatientStream {
     #[must_use]
     pub fn new(socket: TcpStream, stall: Duration) -> Self {
-        Self { socket, stall, waiting: None }
+        Self { socket, stall, waiting: None, lingering: None }
     }
 
     #[must_use]
@@ -83,7 +91,33 @@ impl AsyncWrite for PatientStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        let this = &mut *self;
+        if this.lingering.is_none() {
+            ready!(Pin::new(&mut this.socket).poll_shutdown(cx))?;
+        }
+        let mut scratch = [0; READ_BUFFER_BYTES];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            let read = Pin::new(&mut this.socket).poll_read(cx, &mut buffer);
+            let bytes = buffer.filled().len();
+            match (&mut this.lingering, read) {
+                // A client that is not sending has nothing to lose.
+                (None, Poll::Pending) => return Poll::Ready(Ok(())),
+                (Some((end, _)), Poll::Pending) => return end.as_mut().poll(cx).map(Ok),
+                (_, Poll::Ready(read)) if read.is_err() || bytes == 0 => {
+                    return Poll::Ready(Ok(()));
+                }
+                (lingering, Poll::Ready(_)) => {
+                    let (_, left) = lingering.get_or_insert_with(|| {
+                        (Box::pin(tokio::time::sleep(CLOSE_LINGER)), CLOSE_LINGER_BYTES)
+                    });
+                    *left = left.saturating_sub(bytes);
+                    if *left == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -122,7 +122,7 @@ impl Session {
     }
 
     async fn leave(&self, room: RoomId, reference: Option<&str>) {
-        // `left` is the last that is heard of the room, so the acks of what was said there go first.
+        // `left` is the last that is heard of the room: the acks of what was said there go first.
         self.connection.window_below(1).await;
         let frame = ServerFrame::Left { room_id: room.get(), reason: None, reference };
         let left = self.rooms.leave(room, &self.connection.outbound, frame.encode());

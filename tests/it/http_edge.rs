@@ -65,6 +65,21 @@ async fn garbage_ends_its_connection_and_nothing_else() {
     server.stop().await;
 }
 
+/// An answer to a body that is refused by its length once was lost: the server closed while the
+/// client was still sending, and the kernel answered with a reset.
+#[tokio::test]
+async fn a_refused_body_of_megabytes_still_gets_its_answer() {
+    let server = Parlor::start().await;
+    for _ in 0..10 {
+        let body = format!(r#"{{"username":"{}"}}"#, "x".repeat(3_000_000));
+        let request = server.api().request("POST", "/signup").body(body);
+        let request = request.header("content-type", "application/json");
+        let answer = crate::support::Api::send(request).await;
+        assert_eq!((answer.status, answer.code()), (413, "too_large"));
+    }
+    server.stop().await;
+}
+
 /// Takes the fifteen seconds that a head is given.
 #[tokio::test]
 async fn a_head_that_never_ends_is_given_up_on() {

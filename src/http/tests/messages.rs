@@ -21,7 +21,11 @@ async fn what_is_said_is_found_again() {
     assert_eq!(answer.json, json!({"roomId": 1, "seq": 1, "at": NOW, "id": "c1"}));
     let answer = app.post("/api/v1/rooms/den/messages", &token, json!({"message": "b"})).await;
     assert_eq!(answer.json, json!({"roomId": 1, "seq": 2, "at": NOW}));
-    let message = |seq: u64, text: &str| json!({"roomId": 1, "seq": seq, "userId": 1, "username": "ann", "message": text, "at": NOW});
+    let message = |seq: u64, text: &str| {
+        json!({
+            "roomId": 1, "seq": seq, "userId": 1, "username": "ann", "message": text, "at": NOW,
+        })
+    };
     let mut first = message(1, text);
     first["id"] = json!("c1");
     let page = json!({

@@ -1,0 +1,162 @@
+//! What a room's lock guards: where its log stands, who hears it, what is on its way to the disk.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::broadcast;
+
+use super::Connection;
+use super::inflight::InFlight;
+use super::presence::Presence;
+use crate::domain::limits::{BROADCAST_SLOTS, SEQ_JUMP};
+use crate::domain::{MessageId, Millis, Refusal, SAFE_INTEGER_END, Seq, Stamp, UserId};
+use crate::store::Head;
+
+/// What a room's channel carries: frames ready for every member's socket.
+#[derive(Debug, Clone)]
+pub(super) enum Item {
+    Events {
+        first: Seq,
+        last: Seq,
+        count: u64,
+        frames: Bytes,
+    },
+    /// For everyone but the one who types.
+    Typing {
+        user: UserId,
+        frame: Bytes,
+    },
+    Presence {
+        frame: Bytes,
+    },
+}
+
+/// Why a message was not published; it has had no effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublishError {
+    Closed,
+    Refused(Refusal),
+}
+
+/// Someone who hears a room.
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub connection: Arc<Connection>,
+    pub user: UserId,
+    pub username: Arc<str>,
+}
+
+/// A moment in a room: the log serves everything up to `head`, the receiver everything after.
+#[derive(Debug)]
+pub struct Cut {
+    pub(super) live: broadcast::Receiver<Item>,
+    pub head: Seq,
+    pub first: Seq,
+    pub count: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    /// Its deletion is on the way to the disk.
+    Deleting,
+    Deleted,
+    /// Dropped from memory because nobody used it.
+    Evicted,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) phase: Phase,
+    /// The last seq given, and the lowest stored; 0: none.
+    pub(super) head: Seq,
+    pub(super) first: Seq,
+    pub(super) count: u64,
+    pub(super) at: Millis,
+    /// How far the next seq jumps, once, after a start that followed a crash.
+    pub(super) jump: u64,
+    pub(super) live: broadcast::Sender<Item>,
+    pub(super) members: HashMap<u64, Member>,
+    pub(super) presence: Presence,
+    /// When each person was last passed on as typing, within the last interval.
+    pub(super) typing: HashMap<UserId, Millis>,
+    pub(super) inflight: InFlight,
+    pub(super) uncommitted: VecDeque<Uncommitted>,
+    /// To be rung at the next commit.
+    pub(super) awaiting_commit: Vec<Arc<Connection>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Uncommitted {
+    pub(super) seq: Seq,
+    pub(super) at: Millis,
+    pub(super) user: UserId,
+    pub(super) id: Option<MessageId>,
+    pub(super) from: Option<Arc<Connection>>,
+}
+
+impl State {
+    pub(super) fn new(head: &Head, boot: u64) -> Self {
+        Self {
+            phase: Phase::Open,
+            head: head.seq,
+            first: head.first,
+            count: head.count,
+            at: head.at,
+            jump: boot.saturating_sub(head.boot).saturating_mul(SEQ_JUMP),
+            live: broadcast::Sender::new(BROADCAST_SLOTS),
+            members: HashMap::new(),
+            presence: Presence::default(),
+            typing: HashMap::new(),
+            inflight: InFlight::default(),
+            uncommitted: VecDeque::new(),
+            awaiting_commit: Vec::new(),
+        }
+    }
+
+    pub(super) fn next_stamp(&self, now: Millis) -> Result<Stamp, PublishError> {
+        match self.phase {
+            Phase::Open => {}
+            Phase::Evicted => return Err(PublishError::Closed),
+            Phase::Deleting | Phase::Deleted => {
+                return Err(PublishError::Refused(Refusal::NoSuchRoom));
+            }
+        }
+        let seq = self.head.saturating_add(self.jump).saturating_add(1);
+        if seq >= SAFE_INTEGER_END {
+            return Err(PublishError::Refused(Refusal::Internal));
+        }
+        Ok(Stamp {
+            seq,
+            at: now.max(self.at),
+            count: self.count + 1,
+            prev: (self.jump > 0).then_some(self.head),
+        })
+    }
+
+    pub(super) fn advance(&mut self, stamp: Stamp) {
+        if self.first == 0 {
+            self.first = stamp.seq;
+        }
+        self.head = stamp.seq;
+        self.at = stamp.at;
+        self.count = stamp.count;
+        self.jump = 0;
+    }
+
+    pub(super) fn cut(&self) -> Cut {
+        let live = self.live.subscribe();
+        Cut { live, head: self.head, first: self.first, count: self.count }
+    }
+
+    pub(super) fn broadcast(&self, item: Item) {
+        // An error says that nobody listens.
+        let _ = self.live.send(item);
+        self.ring();
+    }
+
+    pub(super) fn ring(&self) {
+        self.members.values().for_each(|member| member.connection.ring());
+    }
+}
