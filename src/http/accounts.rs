@@ -13,7 +13,7 @@ use crate::app::{self, ChangePasswordRequest, SetupCode, SignInRequest, SignUpRe
 use crate::auth::random;
 use crate::domain::limits::SIGN_IN_NAME_CHARACTERS;
 use crate::domain::{DisplayName, Identity, Limits, Password, Refusal, TextError, User, Username};
-use crate::protocol::Fields;
+use crate::protocol::{Fields, Value};
 
 // ---- what comes -------------------------------------------------------------------------------
 
@@ -39,7 +39,8 @@ impl FromFields for SignUp {
         let username = fields.required("username", text(Username::parse));
         let password = fields.required("password", text(Password::parse));
         let display_name = fields.optional("displayName", text(DisplayName::parse));
-        let setup_code = fields.optional("setupCode", text(setup_code));
+        let setup_code = fields.optional("setupCode", Value::text);
+        let setup_code = setup_code.map(|code| SetupCode(code.into_owned()));
         let read = username.zip(password).map(|(username, password)| Self {
             username,
             password,
@@ -48,10 +49,6 @@ impl FromFields for SignUp {
         });
         finish(fields, read)
     }
-}
-
-fn setup_code(code: &str) -> Result<SetupCode, TextError> {
-    Ok(SetupCode(code.to_owned()))
 }
 
 /// A name and a password that may be an account's.

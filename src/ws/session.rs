@@ -114,6 +114,11 @@ async fn open(
         .connections
         .register(identity.user_id, identity.session, Arc::clone(outbound))
         .ok_or(CloseCode::TryAgainLater)?;
+    // Whoever stops the server closes what is registered, once; this one may be behind that.
+    if sessions.stop.is_cancelled() {
+        app.hub.connections.unregister(connection.id);
+        return Err(CloseCode::Restart);
+    }
     // Asked again behind the registration: a sign-out before it is seen here, one after it finds
     // the connection.
     if let Err(refusal) = app.authenticate(&token).await {
@@ -209,7 +214,10 @@ impl Session {
     async fn delivery(&self) -> Infallible {
         loop {
             self.connection.rung().await;
-            while self.pump().await {}
+            while self.pump().await {
+                // However much there is, the other two get their turn.
+                tokio::task::coop::consume_budget().await;
+            }
         }
     }
 
