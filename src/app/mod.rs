@@ -112,7 +112,12 @@ impl App {
 
 /// A read that failed: the reason goes to the log, the client hears that storage is at fault.
 fn unreadable(error: &ReadError) -> Refusal {
-    tracing::error!(%error, "a read failed");
+    if matches!(error, ReadError::Closed) {
+        // Part of every stop that comes upon a read; a fault of storage the writer has told.
+        tracing::debug!(%error, "a read came too late");
+    } else {
+        tracing::error!(%error, "a read failed");
+    }
     match error {
         ReadError::Storage(_) | ReadError::Closed => Refusal::Unavailable,
         ReadError::Record(_) | ReadError::Aborted(_) | ReadError::Inconsistent(_) => {

@@ -39,6 +39,7 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Print a configuration file that explains every setting and gives it its default
+    #[command(after_help = help::summary())]
     Default,
     /// Say "ok", or list everything that is wrong and exit with 1
     #[command(after_help = help::PRECEDENCE, after_long_help = help::settings())]

@@ -1,0 +1,140 @@
+//! Clients that know only the protocol.
+
+use std::net::SocketAddr;
+
+use futures_util::{SinkExt, StreamExt};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+use crate::tally::{Crowd, Report};
+use crate::{Failure, PATIENCE};
+
+/// Of a message's text; its number stands at the beginning.
+const MESSAGE_BYTES: usize = 100;
+/// Each of many clients needs room for a few messages only.
+const BUFFER_BYTES: usize = 4 * 1024;
+
+/// HTTP calls.
+pub struct Api {
+    url: String,
+    token: Option<String>,
+    client: reqwest::Client,
+}
+
+impl Api {
+    pub fn new(addr: SocketAddr, token: Option<String>) -> Result<Self, Failure> {
+        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
+        Ok(Self { url: format!("http://{addr}/api/v1"), token, client })
+    }
+
+    /// Gives the token.
+    pub async fn sign_up(&self, username: &str) -> Result<String, Failure> {
+        let body = json!({"username": username, "password": "correct horse"});
+        let answer = self.post("/signup", &body).await?;
+        Ok(answer["token"].as_str().ok_or("no token")?.to_owned())
+    }
+
+    /// Gives the room's id.
+    pub async fn make_room(&self) -> Result<u64, Failure> {
+        let answer = self.post("/rooms", &json!({"name": "Crowd"})).await?;
+        Ok(answer["room"]["roomId"].as_u64().ok_or("no room")?)
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let request = self.client.post(format!("{}{path}", self.url)).json(body);
+        let request = match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        Ok(request.send().await?.error_for_status()?.json().await?)
+    }
+}
+
+/// A WebSocket connection.
+pub struct Member(WebSocketStream<TcpStream>);
+
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    seq: Option<u64>,
+    message: Option<&'a str>,
+}
+
+impl Member {
+    pub async fn connect(addr: SocketAddr, token: &str) -> Result<Self, Failure> {
+        let socket = TcpStream::connect(addr).await?;
+        socket.set_nodelay(true)?;
+        let config = WebSocketConfig::default().read_buffer_size(BUFFER_BYTES);
+        let url = format!("ws://{addr}/ws?token={token}");
+        let shake = tokio_tungstenite::client_async_with_config(url, socket, Some(config));
+        let (stream, _) = tokio::time::timeout(PATIENCE, shake).await??;
+        let mut member = Self(stream);
+        member.wait_for("hello").await?;
+        Ok(member)
+    }
+
+    pub async fn enter(addr: SocketAddr, token: &str, room: u64) -> Result<Self, Failure> {
+        let mut member = Self::connect(addr, token).await?;
+        member.send(&json!({"type": "join_room", "roomId": room})).await?;
+        member.wait_for("joined").await?;
+        Ok(member)
+    }
+
+    /// Says a message with this number and waits until it is on disk.
+    pub async fn say(&mut self, room: u64, number: usize) -> Result<(), Failure> {
+        let text = format!("{number:<MESSAGE_BYTES$}");
+        let id = format!("crowd-{number:08}");
+        let frame = json!({"type": "chat", "roomId": room, "message": text, "id": id});
+        self.send(&frame).await?;
+        self.wait_for("ack").await
+    }
+
+    async fn send(&mut self, frame: &Value) -> Result<(), Failure> {
+        Ok(self.0.send(Message::text(frame.to_string())).await?)
+    }
+
+    async fn wait_for(&mut self, kind: &str) -> Result<(), Failure> {
+        loop {
+            let text = tokio::time::timeout(PATIENCE, self.text()).await??;
+            let frame: Frame<'_> = serde_json::from_str(&text)?;
+            match frame.kind {
+                found if found == kind => return Ok(()),
+                "error" => return Err(format!("waiting for {kind}: {text}").into()),
+                _ => {}
+            }
+        }
+    }
+
+    async fn text(&mut self) -> Result<String, Failure> {
+        loop {
+            match self.0.next().await.ok_or("the connection ended")?? {
+                Message::Text(text) => return Ok(text.as_str().to_owned()),
+                Message::Close(close) => return Err(format!("closed: {close:?}").into()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Hears everything up to the message that says it is the last; also ends when nothing comes
+    /// any more, and then what is missing is missing.
+    pub async fn listen(mut self, crowd: &Crowd) -> Result<Report, Failure> {
+        let mut report = Report::new(crowd.total());
+        while let Ok(text) = tokio::time::timeout(PATIENCE, self.text()).await {
+            let text = text?;
+            let frame: Frame<'_> = serde_json::from_str(&text)?;
+            let (Some(seq), Some(message)) = (frame.seq, frame.message) else { continue };
+            let number: usize = message.trim_end().parse()?;
+            if number == crowd.total() {
+                break;
+            }
+            crowd.hear(number);
+            report.hear(seq, number);
+        }
+        Ok(report)
+    }
+}

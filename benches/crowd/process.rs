@@ -1,0 +1,73 @@
+//! The server's process, and what it uses.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::Failure;
+
+/// Linux tells times of processes in hundredths of a second, whatever the kernel counts in.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Killed when dropped.
+pub struct Server {
+    child: Child,
+    pub addr: SocketAddr,
+    _directory: TempDir,
+}
+
+/// What the process has used.
+pub struct Usage {
+    pub cpu: Duration,
+    /// KiB in memory now.
+    pub resident: u64,
+}
+
+impl Server {
+    pub fn start(connections_per_user: usize) -> Result<Self, Failure> {
+        let directory = tempfile::tempdir()?;
+        let mut child = Command::new(env!("CARGO_BIN_EXE_parlor"))
+            .current_dir(&directory)
+            .env_clear()
+            .env("PARLOR_LISTEN", "127.0.0.1:0")
+            .env("PARLOR_LOG__FILTER", "error")
+            .env("PARLOR_LIMITS__SIGN_INS_PER_MINUTE", "0")
+            .env("PARLOR_LIMITS__MESSAGES_PER_SECOND", "0")
+            .env("PARLOR_LIMITS__CONNECTIONS_PER_USER", connections_per_user.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let out = child.stdout.take().ok_or("no pipe")?;
+        // From here on it is killed when something fails.
+        let mut server = Self { child, addr: ([0, 0, 0, 0], 0).into(), _directory: directory };
+        let mut line = String::new();
+        BufReader::new(out).read_line(&mut line)?;
+        let rest = line.strip_prefix("Parlor listens on ").ok_or("the server does not start")?;
+        server.addr = rest.split(". ").next().unwrap_or(rest).parse()?;
+        Ok(server)
+    }
+
+    pub fn usage(&self) -> Result<Usage, Failure> {
+        let process = format!("/proc/{}", self.child.id());
+        let stat = fs::read_to_string(format!("{process}/stat"))?;
+        // The name, which comes second, is in brackets and may hold anything.
+        let (_, fields) = stat.rsplit_once(')').ok_or("no process")?;
+        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
+        let ticks = ticks.sum::<Result<u32, _>>()?;
+        let status = fs::read_to_string(format!("{process}/status"))?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let resident = resident.and_then(|text| text.split_whitespace().next());
+        Ok(Usage { cpu: TICK * ticks, resident: resident.ok_or("no VmRSS")?.parse()? })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
