@@ -147,7 +147,7 @@ async fn talk(
     let began = Instant::now();
     let mut senders = JoinSet::new();
     for token in tokens.iter().take(SENDERS) {
-        let mut sender = Member::connect(addr, token).await?;
+        let mut sender = Member::enter(addr, token, room).await?;
         let (next, crowd) = (Arc::clone(&next), Arc::clone(crowd));
         senders.spawn(async move {
             loop {
@@ -165,5 +165,5 @@ async fn talk(
     while let Some(ended) = senders.join_next().await {
         ended??;
     }
-    Member::connect(addr, &tokens[0]).await?.say(room, total).await
+    Member::enter(addr, &tokens[USERS - 1], room).await?.say(room, total).await
 }

@@ -40,7 +40,7 @@ async fn ten_kills_lose_nothing_acknowledged_and_double_nothing() {
     for number in 0..CLIENTS {
         let person = Person::sign_up(addr, &format!("client{number}")).await;
         let dice = Dice::new(seed ^ (number + 1));
-        let client = Client::new(room, &person, dice, Arc::clone(&shared));
+        let client = Client::new(number, room, &person, dice, Arc::clone(&shared));
         clients.spawn(client.run(stages.clone()));
     }
 

@@ -17,7 +17,7 @@ use crate::support::{Person, within};
 
 /// Messages under way at once.
 const WINDOW: usize = 16;
-/// Out of so many restarts a client misses one.
+/// Out of so many restarts a client misses one, unless it is the first of all: someone talks.
 const ABSENCE: u64 = 3;
 /// Out of so many messages one is said without an id, and never again.
 const UNNUMBERED: u64 = 5;
@@ -91,6 +91,8 @@ pub fn message(frame: &Value) -> (u64, String) {
 }
 
 pub struct Client {
+    /// Counted from 0.
+    number: u64,
     room: u64,
     token: String,
     dice: Dice,
@@ -107,10 +109,11 @@ pub struct Client {
 type Stream = WebSocketStream<TcpStream>;
 
 impl Client {
-    pub fn new(room: u64, person: &Person, dice: Dice, shared: Arc<Shared>) -> Self {
+    pub fn new(number: u64, room: u64, person: &Person, dice: Dice, shared: Arc<Shared>) -> Self {
         let (view, acked) = (Vec::new(), BTreeMap::new());
         let report = Report { name: person.username.clone(), view, acked, discarded: 0 };
         Self {
+            number,
             room,
             token: person.token.clone(),
             dice,
@@ -129,7 +132,8 @@ impl Client {
         loop {
             let stage = *stages.borrow_and_update();
             let addr = stage.addr();
-            let away = matches!(stage, Stage::Talk(_)) && self.dice.below(ABSENCE) == 0;
+            let may_miss = self.number > 0 && matches!(stage, Stage::Talk(_));
+            let away = may_miss && self.dice.below(ABSENCE) == 0;
             if !away && self.converse(addr, &mut stages).await.is_some() {
                 return self.report;
             }
