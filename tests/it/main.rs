@@ -3,6 +3,7 @@
 mod bad_frames;
 mod closing;
 mod conversation;
+mod crash;
 mod crowd;
 mod history;
 mod ids;
