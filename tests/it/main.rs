@@ -5,6 +5,7 @@ mod bad_frames;
 mod closing;
 mod configuration;
 mod conversation;
+mod crash;
 mod crowd;
 mod data_directory;
 mod history;
