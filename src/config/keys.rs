@@ -134,7 +134,7 @@ pub static KEYS: &[Key] = &[
     },
     Key {
         name: "auth.signup",
-        about: "Who may make an account: anyone, or only an admin's command line.",
+        about: "Who may make an account: anyone (open) or nobody any more (closed).",
         form: Form::Text("\"open\" or \"closed\""),
         flag: None,
         read: |config, value| {

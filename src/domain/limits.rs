@@ -85,9 +85,6 @@ pub const BAD_FRAMES: u32 = 20;
 pub const READ_BUFFER_BYTES: usize = 4 * 1024;
 /// The kernel's send buffer of one connection, so that a slow reader's backlog is counted by us.
 pub const SEND_BUFFER_BYTES: usize = 256 * 1024;
-/// Answers, acks and closing frames may exceed a connection's waiting bytes by this much: what
-/// the window of uncommitted messages can bring about, and one page of history.
-pub const ANSWER_RESERVE_BYTES: usize = 512 * 1024;
 /// One `typing` a person, a room and this interval is passed on.
 pub const TYPING_INTERVAL_MS: u64 = 1_000;
 /// How long a closing connection drains what its peer still sends, so that the peer reads the

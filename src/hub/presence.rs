@@ -167,9 +167,9 @@ mod tests {
             believed.clear();
         }
         believed.extend(ids("joined"));
-        ids("left").iter().for_each(|id| {
-            believed.remove(id);
-        });
+        for id in ids("left") {
+            believed.remove(&id);
+        }
     }
 
     proptest! {

@@ -2,7 +2,8 @@
 //!
 //! One mechanism serves the plain join, the join with `after`, the resume after any absence, and
 //! the reader that fell behind: the log serves everything up to a cut, the room's channel all that
-//! comes after it. A subscription does no I/O and never waits; whoever drives it is told what to do next.
+//! comes after it. A subscription does no I/O and never waits; whoever drives it is told what to do
+//! next.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Rooms and subscriptions over a real store, stepped by hand on one thread.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ struct House {
     reader: Reader,
     hub: Arc<Hub>,
     runtime: tokio::runtime::Runtime,
+    /// The next connection's number.
+    connections: Cell<u64>,
 }
 
 impl House {
@@ -54,12 +57,12 @@ impl House {
         let (writer, queue, _) = DrivenWriter::new(writer, &limits);
         let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, &limits);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        Self { directory, writer, queue, reader, hub, runtime }
+        Self { directory, writer, queue, reader, hub, runtime, connections: Cell::new(1) }
     }
 
     /// What is not committed is lost, what was broadcast stays heard.
     fn crash(self) -> Self {
-        let Self { directory, writer, queue, reader, hub, runtime } = self;
+        let Self { directory, writer, queue, reader, hub, runtime, .. } = self;
         drop((writer, queue, reader, hub, runtime));
         Self::open(directory)
     }
@@ -77,16 +80,16 @@ impl House {
         self.room().publish(post(text), None, 1_000).unwrap()
     }
 
-    fn subscribe(&self, id: u64, after: Option<Seq>) -> (Subscription, Seq) {
-        let connection = connection(id);
+    fn subscribe(&self, after: Option<Seq>) -> (Subscription, Seq) {
+        let connection = connection(self.connections.replace(self.connections.get() + 1));
         let member = Member {
             connection: Arc::clone(&connection),
-            user: user(id),
+            user: user(2),
             username: "someone".into(),
         };
         let (cut, _) = self.room().join(member).unwrap();
         let head = cut.head;
-        (Subscription::new(self.room(), connection, user(id), cut, after), head)
+        (Subscription::new(self.room(), connection, user(2), cut, after), head)
     }
 
     /// Steps a subscription until it has nothing at hand; gives what it would send.
@@ -154,9 +157,9 @@ fn seqs(heard: &[serde_json::Value]) -> Vec<u64> {
 fn a_member_hears_what_comes_and_with_after_what_came() {
     let mut house = House::new();
     house.say("one");
-    let (mut plain, head) = house.subscribe(2, None);
+    let (mut plain, head) = house.subscribe(None);
     assert_eq!(head, 1);
-    let (mut resuming, _) = house.subscribe(3, Some(0));
+    let (mut resuming, _) = house.subscribe(Some(0));
     assert_eq!(house.hear(&mut resuming, 10), [] as [serde_json::Value; 0], "not committed yet");
     house.say("two");
     assert_eq!(seqs(&house.hear(&mut plain, 10)), [2]);
@@ -169,7 +172,7 @@ fn a_member_hears_what_comes_and_with_after_what_came() {
 fn a_commit_rings_who_waits_for_it() {
     let mut house = House::new();
     house.say("one");
-    let (mut resuming, _) = house.subscribe(2, Some(0));
+    let (mut resuming, _) = house.subscribe(Some(0));
     let connection = Arc::clone(resuming.connection());
     let _ = connection.rung().now_or_never();
     house.hear(&mut resuming, 10);
@@ -225,7 +228,7 @@ fn an_idle_room_is_dropped_and_whoever_still_holds_it_is_sent_away() {
     house.hub.evict_idle();
     assert!(house.hub.live_room(room_id()).is_some(), "not while something is uncommitted");
     house.commit();
-    let (member, _) = house.subscribe(2, None);
+    let (member, _) = house.subscribe(None);
     house.hub.evict_idle();
     assert!(house.hub.live_room(room_id()).is_some(), "not while somebody is there");
     drop(member);
@@ -238,7 +241,7 @@ fn an_idle_room_is_dropped_and_whoever_still_holds_it_is_sent_away() {
 #[test]
 fn a_deleted_room_ends_for_its_members_behind_its_last_message() {
     let mut house = House::new();
-    let (mut live, _) = house.subscribe(2, None);
+    let (mut live, _) = house.subscribe(None);
     house.say("last");
     let mut deleted = house.room().delete().unwrap().unwrap();
     let refused = PublishError::Refused(Refusal::NoSuchRoom);
@@ -285,13 +288,29 @@ struct Client {
     /// Where its view begins: it does not care about what was before.
     from: Seq,
     held: BTreeMap<Seq, String>,
+    subscription: Option<Subscription>,
 }
 
 impl Client {
+    /// Joins, leaving first if need be.
+    fn enter(&mut self, house: &House, resume: bool) {
+        self.subscription = None;
+        let after = resume.then_some(self.cursor);
+        let (subscription, head) = house.subscribe(after);
+        self.joined(after, head);
+        self.subscription = Some(subscription);
+    }
+
+    fn hear(&mut self, house: &House, page: usize) {
+        let mut subscription = self.subscription.take().unwrap();
+        self.heard(&house.hear(&mut subscription, page));
+        self.subscription = Some(subscription);
+    }
+
     fn joined(&mut self, after: Option<Seq>, head: Seq) {
         match after {
             None => {
-                *self = Self { cursor: head, from: head, held: BTreeMap::new() };
+                *self = Self { cursor: head, from: head, ..Self::default() };
             }
             Some(after) => {
                 self.held.retain(|seq, _| *seq <= head || head >= after);
@@ -323,13 +342,6 @@ proptest! {
         let mut house = House::new();
         let mut said = 0;
         let mut clients: [Client; 3] = Default::default();
-        let mut members: Vec<Option<Subscription>> = (0..3).map(|_| None).collect();
-        let enter = |house: &House, clients: &mut [Client; 3], member: usize, resume: bool| {
-            let after = resume.then_some(clients[member].cursor);
-            let (subscription, head) = house.subscribe(member as u64 + 10, after);
-            clients[member].joined(after, head);
-            Some(subscription)
-        };
         let mut all = events;
         let end = [
             Event::Commit,
@@ -339,8 +351,8 @@ proptest! {
             Event::Resume(2),
             Event::Hear(2, 3),
         ];
-        for member in 0..3 {
-            members[member] = enter(&house, &mut clients, member, false);
+        for client in &mut clients {
+            client.enter(&house, false);
         }
         all.extend(end);
         for event in all {
@@ -350,20 +362,16 @@ proptest! {
                     house.say(&format!("m{said}"));
                 }
                 Event::Commit => house.commit(),
-                Event::Hear(member, page) => {
-                    let subscription = members[member].as_mut().unwrap();
-                    clients[member].heard(&house.hear(subscription, page));
-                }
-                Event::Resume(member) | Event::Rejoin(member) => {
-                    members[member] = None;
-                    let resume = matches!(event, Event::Resume(_));
-                    members[member] = enter(&house, &mut clients, member, resume);
-                }
+                Event::Hear(client, page) => clients[client].hear(&house, page),
+                Event::Resume(client) => clients[client].enter(&house, true),
+                Event::Rejoin(client) => clients[client].enter(&house, false),
                 Event::Crash => {
-                    members.iter_mut().for_each(|member| *member = None);
+                    for client in &mut clients {
+                        client.subscription = None;
+                    }
                     house = house.crash();
-                    for member in 0..3 {
-                        members[member] = enter(&house, &mut clients, member, true);
+                    for client in &mut clients {
+                        client.enter(&house, true);
                     }
                 }
             }

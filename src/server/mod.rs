@@ -87,7 +87,6 @@ impl Server {
     /// Opens the database, counts this start in it, and only then listens.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let mut limits = config.limits.clone();
-        limits.connections = files::leave_connections(limits.connections);
         let options =
             StoreOptions { directory: config.data.clone(), cache_bytes: limits.cache_bytes };
         let (writer, reader, opened) = open(options).await?;
@@ -99,6 +98,7 @@ impl Server {
                 return Err(StartError::Listen { addr: config.listen, source });
             }
         };
+        limits.connections = files::leave_connections(limits.connections);
         let addr = listener
             .local_addr()
             .map_err(|source| StartError::Listen { addr: config.listen, source })?;

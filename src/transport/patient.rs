@@ -136,8 +136,9 @@ mod tests {
     #[tokio::test]
     async fn a_peer_that_takes_nothing_ends_the_write() {
         let (_client, mut server) = pair(Duration::from_millis(20)).await;
+        let chunk = vec![0; 100_000];
         let error = loop {
-            if let Err(error) = server.write_all(&[0; 100_000]).await {
+            if let Err(error) = server.write_all(&chunk).await {
                 break error;
             }
         };

@@ -1,13 +1,31 @@
 //! Behaviour over real sockets, as clients see it.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails the test")]
 
+mod bad_frames;
+mod closing;
 mod configuration;
 mod conversation;
+mod crash;
+mod crowd;
 mod data_directory;
+mod history;
 mod http_edge;
+mod ids;
+mod joining;
 mod killing;
+mod limits;
+mod listening;
+mod messages;
+mod presence;
 mod process;
+mod raw;
+mod revocation;
 mod secrecy;
+mod signals;
+mod silence;
+mod slow_readers;
 mod starting;
 mod stopping;
 mod support;
+mod tokens;
+mod violations;

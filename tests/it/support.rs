@@ -215,6 +215,12 @@ impl Person {
         }
     }
 
+    /// The same person, token and all, towards a server that was started again.
+    pub fn at(&self, addr: SocketAddr) -> Self {
+        let api = Api::new(addr).with_token(&self.token);
+        Self { addr, api, ..self.clone() }
+    }
+
     /// Makes a room; gives its id.
     pub async fn room(&self, name: &str) -> u64 {
         let answer = self.api.post("/rooms", &json!({"name": name})).await;

@@ -80,7 +80,11 @@ async fn a_closed_server_makes_no_accounts() {
 async fn the_first_account_may_need_the_setup_code() {
     let code = Some("abcd-efgh-ijkm".to_owned());
     let app = TestApp::with(Options { setup_code: code, ..Options::default() });
-    let sign_up = |name: &str, code: Value| json!({"username": name, "password": PASSWORD, "setupCode": code});
+    let sign_up = |name: &str, setup_code: Value| {
+        let mut body = json!({"username": name, "password": PASSWORD});
+        body["setupCode"] = setup_code;
+        body
+    };
     for wrong in [Value::Null, json!("abcd-efgh-ijkl"), json!("")] {
         app.post("/api/v1/signup", "", sign_up("ann", wrong)).await.is_invalid(&["setupCode"]);
     }
