@@ -89,6 +89,12 @@ impl Program {
         addr.parse().expect("an address")
     }
 
+    /// Waits until its log says this.
+    pub async fn logged(&mut self, text: &str) {
+        let found = within(text, self.err.wait_for(|err| err.contains(text))).await;
+        assert!(found.is_ok(), "never logged: {text}");
+    }
+
     /// What it has printed on standard output so far.
     pub fn printed(&self) -> String {
         self.out.borrow().clone()

@@ -1,6 +1,6 @@
 //! Chance that can be repeated.
 
-/// SplitMix64.
+/// The generator that is known as `SplitMix64`.
 pub struct Dice(u64);
 
 impl Dice {
