@@ -210,10 +210,15 @@ impl Server {
         self.stop_http.cancel();
         connections.announce_restart();
         self.sessions.stop.cancel();
-        // Requests under way get their answers, which may take a commit; but nobody's slow
-        // connection holds up the rest.
+        // What is under way gets its answer, which may take a commit; but nobody's slow connection
+        // holds up the rest.
         self.http.close();
-        let _ = tokio::time::timeout(STOP_DEADLINE / 2, self.http.wait()).await;
+        self.sessions.acting.close();
+        let under_way = async {
+            self.http.wait().await;
+            self.sessions.acting.wait().await;
+        };
+        let _ = tokio::time::timeout(STOP_DEADLINE / 2, under_way).await;
         self.writer.queue.close();
         let writer = self.writer;
         let end = tokio::task::spawn_blocking(move || writer.join()).await;
@@ -257,6 +262,7 @@ fn sessions(app: &Arc<App>) -> Arc<Sessions> {
         app: Arc::clone(app),
         tracker: TaskTracker::new(),
         stop: CancellationToken::new(),
+        acting: TaskTracker::new(),
         output: Budget::new(limits.waiting_bytes_total),
         input: Budget::new(limits.partial_input_bytes),
     })

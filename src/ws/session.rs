@@ -31,6 +31,8 @@ pub struct Sessions {
     pub tracker: TaskTracker,
     /// Cancelled when the server stops: nothing more is read.
     pub stop: CancellationToken,
+    /// Frames being acted upon; the stop lets them end while the store still takes messages.
+    pub acting: TaskTracker,
     /// Bytes waiting for all connections, and bytes of unfinished messages from them.
     pub output: Arc<Budget>,
     pub input: Arc<Budget>,
@@ -79,7 +81,7 @@ pub async fn serve<R: AsyncRead + Unpin>(
     let mut reader = MessageReader::new(stream, read_already, Arc::clone(&outbound), options).await;
     let end = match open(sessions, &outbound, token, received).await {
         Ok(session) => {
-            let end = session.run(&mut reader, &sessions.stop).await;
+            let end = session.run(&mut reader, sessions).await;
             sessions.app.hub.connections.unregister(session.connection.id);
             session.leave_all();
             end
@@ -166,11 +168,11 @@ impl Session {
     async fn run<R: AsyncRead + Unpin>(
         &self,
         reader: &mut MessageReader<R>,
-        stop: &CancellationToken,
+        sessions: &Sessions,
     ) -> Option<CloseCode> {
         tokio::select! {
             code = self.connection.closed() => Some(code),
-            code = self.inbound(reader, stop) => code,
+            code = self.inbound(reader, sessions) => code,
             never = self.delivery() => match never {},
             () = self.connection.outbound.drive() => None,
             code = self.pulse() => Some(code),
@@ -181,7 +183,7 @@ impl Session {
     async fn inbound<R: AsyncRead + Unpin>(
         &self,
         reader: &mut MessageReader<R>,
-        stop: &CancellationToken,
+        sessions: &Sessions,
     ) -> Option<CloseCode> {
         loop {
             self.reading.store(false, Ordering::Relaxed);
@@ -191,7 +193,7 @@ impl Session {
             self.reading.store(true, Ordering::Relaxed);
             let message = tokio::select! {
                 biased;
-                () = stop.cancelled() => {
+                () = sessions.stop.cancelled() => {
                     self.reading.store(false, Ordering::Relaxed);
                     std::future::pending().await
                 }
@@ -200,6 +202,7 @@ impl Session {
             self.reading.store(false, Ordering::Relaxed);
             match message {
                 Ok(Inbound::Text(text)) => {
+                    let _acting = sessions.acting.token();
                     if let Some(code) = self.act(&text).await {
                         return Some(code);
                     }

@@ -42,7 +42,7 @@ async fn a_stop_under_load_keeps_what_was_acknowledged_and_leaves_no_gap() {
     let ann = Person::sign_up(program.addr().await, "ann").await;
     let room = ann.room("General").await;
     let mut socket = ann.enter(room).await;
-    let mut listener = ann.enter(room).await;
+    let listener = ann.enter(room).await;
     for number in 0..500 {
         let id = format!("c{number:04}");
         let frame = json!({"type": "chat", "roomId": room, "message": id, "id": id});
