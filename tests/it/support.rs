@@ -308,21 +308,22 @@ impl Socket {
 
     /// The next frame, whatever it is.
     pub async fn recv(&mut self) -> Value {
-        loop {
-            match self.next().await {
-                Ok(Message::Text(text)) => {
-                    return serde_json::from_str(&text).expect("a frame is JSON");
+        // The server's pings do not prolong the wait.
+        let text = async {
+            loop {
+                match self.next().await {
+                    Ok(Message::Text(text)) => return text,
+                    Ok(Message::Close(close)) => panic!("closed: {close:?}"),
+                    Ok(_) => {}
+                    Err(error) => panic!("no frame: {error}"),
                 }
-                Ok(Message::Close(close)) => panic!("closed: {close:?}"),
-                Ok(_) => {}
-                Err(error) => panic!("no frame: {error}"),
             }
-        }
+        };
+        serde_json::from_str(&within("a frame", text).await).expect("a frame is JSON")
     }
 
     async fn next(&mut self) -> Result<Message, Error> {
-        let next = within("a frame", self.stream.next()).await;
-        next.unwrap_or(Err(Error::ConnectionClosed))
+        self.stream.next().await.unwrap_or(Err(Error::ConnectionClosed))
     }
 
     /// The next frame of this type; presence and typing of others may come in between, and nothing
@@ -394,13 +395,17 @@ impl Socket {
     /// Reads to the end; gives the close code, if one was sent.
     pub async fn close_code(&mut self) -> Option<u16> {
         let mut code = None;
-        loop {
-            match self.next().await {
-                Ok(Message::Close(close)) => code = close.map(|close| close.code.into()),
-                Ok(_) => {}
-                Err(_) => return code,
+        let end = async {
+            loop {
+                match self.next().await {
+                    Ok(Message::Close(close)) => code = close.map(|close| close.code.into()),
+                    Ok(_) => {}
+                    Err(_) => return,
+                }
             }
-        }
+        };
+        within("the end", end).await;
+        code
     }
 
     pub async fn close(mut self) {
