@@ -43,7 +43,7 @@ async fn what_is_not_one_object_with_a_type_is_a_bad_frame() {
         r#"{"type":"ping"} {"type":"ping"}"#,
         r#"[{"type":"ping"}]"#,
         r#"{"type":"ping",}"#,
-        r#"{'type':'ping'}"#,
+        "{'type':'ping'}",
         r#"{type:"ping"}"#,
         r#"{"type":"ping""#,
         r#"{"type":5}"#,

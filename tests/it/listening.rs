@@ -41,16 +41,19 @@ impl Socket {
 
     /// The next frame, or the code in the close frame; `None` at the end.
     pub async fn next_or_code(&mut self) -> Option<Result<Value, u16>> {
-        loop {
-            match within("a frame", self.stream().next()).await? {
-                Ok(Message::Text(text)) => {
-                    return Some(Ok(serde_json::from_str(&text).expect("a frame is JSON")));
+        let next = async {
+            loop {
+                match self.stream().next().await? {
+                    Ok(Message::Text(text)) => {
+                        return Some(Ok(serde_json::from_str(&text).expect("a frame is JSON")));
+                    }
+                    Ok(Message::Close(close)) => return close.map(|close| Err(close.code.into())),
+                    Ok(_) => {}
+                    Err(_) => return None,
                 }
-                Ok(Message::Close(close)) => return close.map(|close| Err(close.code.into())),
-                Ok(_) => {}
-                Err(_) => return None,
             }
-        }
+        };
+        within("a frame", next).await
     }
 
     /// Joins with `after`; gives `joined`.

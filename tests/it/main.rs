@@ -24,6 +24,7 @@ mod secrecy;
 mod signals;
 mod silence;
 mod slow_readers;
+mod socket;
 mod starting;
 mod stopping;
 mod support;

@@ -126,13 +126,16 @@ impl Raw {
 
     /// The next text, as JSON; pings are left unanswered.
     pub async fn recv_json(&mut self) -> Value {
-        loop {
-            let frame = self.recv().await.expect("a frame");
-            assert_ne!(frame.first, CLOSE, "closed with {:?}", code(&frame));
-            if frame.first == TEXT {
-                return serde_json::from_slice(&frame.payload).expect("a frame is JSON");
+        let text = async {
+            loop {
+                let frame = self.recv().await.expect("a frame");
+                assert_ne!(frame.first, CLOSE, "closed with {:?}", code(&frame));
+                if frame.first == TEXT {
+                    return frame.payload;
+                }
             }
-        }
+        };
+        serde_json::from_slice(&within("a text", text).await).expect("a frame is JSON")
     }
 
     /// The next text of this type, whatever comes before it.
@@ -148,12 +151,15 @@ impl Raw {
     /// Reads to the end of the stream; gives the close code, which must be the last thing said.
     pub async fn close_code(&mut self) -> Option<u16> {
         let mut last = None;
-        while let Some(frame) = self.recv().await {
-            assert!(last.is_none(), "something behind the close: {frame:?}");
-            if frame.first == CLOSE {
-                last = code(&frame);
+        let end = async {
+            while let Some(frame) = self.recv().await {
+                assert!(last.is_none(), "something behind the close: {frame:?}");
+                if frame.first == CLOSE {
+                    last = code(&frame);
+                }
             }
-        }
+        };
+        within("the end", end).await;
         last
     }
 
