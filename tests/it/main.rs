@@ -1,5 +1,6 @@
 //! Behaviour over real sockets, as clients see it.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what fails here fails the test")]
+#![expect(clippy::print_stdout, reason = "shown of a test that fails, to repeat it")]
 
 mod bad_frames;
 mod closing;

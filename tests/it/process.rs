@@ -78,7 +78,7 @@ impl Program {
         let found = within(start, self.out.wait_for(|out| rest_of_line(out, start).is_some()));
         match found.await {
             Ok(out) => rest_of_line(&out, start).expect("the line").to_owned(),
-            Err(_) => panic!("no line `{start}`: {}", *self.err.borrow()),
+            Err(error) => panic!("no line `{start}`, {error}: {}", *self.err.borrow()),
         }
     }
 
@@ -127,8 +127,8 @@ impl Drop for Program {
 }
 
 fn rest_of_line<'a>(text: &'a str, start: &str) -> Option<&'a str> {
-    let whole = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
-    whole.filter_map(|line| line.strip_prefix(start)).next()
+    let mut whole = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+    whole.find_map(|line| line.strip_prefix(start))
 }
 
 impl Ended {
