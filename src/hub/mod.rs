@@ -1,8 +1,9 @@
 //! Live rooms: who is in them, what was just said, who has still to hear it.
 //!
-//! Lock order, never the other way round: the hub's map of rooms, one room's state, the registry of
-//! connections, one connection's outbound. No lock is held across an await, and no two rooms are
-//! locked at once.
+//! Lock order, never the other way round: a session's own rooms (`ws::rooms`), the hub's map of
+//! rooms, one room's state, the writer's queue, the registry of connections, one connection's
+//! outbound. The list of restless rooms is locked alone. No lock is held across an await, and no
+//! two rooms are locked at once.
 
 mod connection;
 mod connections;

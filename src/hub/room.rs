@@ -95,7 +95,8 @@ impl Room {
     /// Asks for the right to store a message under `id`; look into the table only after.
     pub fn reserve(self: &Arc<Self>, user: UserId, id: &MessageId) -> Reserve {
         let mut state = self.state();
-        if state.phase != Phase::Open {
+        // Of a room that is being deleted the publication is refused, for good.
+        if state.phase == Phase::Evicted {
             return Reserve::Closed;
         }
         match state.inflight.reserve(user, id) {
@@ -156,7 +157,9 @@ impl Room {
             }
         }
         self.committed.send_replace(seq);
-        state.awaiting_commit.drain(..).for_each(|connection| connection.ring());
+        for (_, connection) in state.awaiting_commit.drain() {
+            connection.ring();
+        }
     }
 
     /// Waits until everything up to `seq` is on disk.
@@ -187,8 +190,8 @@ impl Room {
         let mut state = self.state();
         if self.committed_seq() >= seq {
             connection.ring();
-        } else if !state.awaiting_commit.iter().any(|other| other.id == connection.id) {
-            state.awaiting_commit.push(Arc::clone(connection));
+        } else {
+            state.awaiting_commit.insert(connection.id, Arc::clone(connection));
         }
     }
 
@@ -249,19 +252,16 @@ impl Room {
         state.broadcast(Item::Typing { user, frame });
     }
 
-    /// Sends the deletion to the writer, behind everything that was published. `None`: another
-    /// request has done so.
-    pub fn delete(&self) -> Result<Option<oneshot::Receiver<()>>, Refusal> {
+    /// Sends the deletion to the writer, behind everything that was published.
+    pub fn delete(&self) -> Result<oneshot::Receiver<()>, PublishError> {
         let mut state = self.state();
-        if state.phase != Phase::Open {
-            return Ok(None);
-        }
+        state.check_open()?;
         let (reply, receiver) = Reply::channel();
         self.queue
             .submit(Command::DeleteRoom(DeleteRoom { room: self.id(), reply }))
-            .map_err(refused)?;
+            .map_err(|error| PublishError::Refused(refused(error)))?;
         state.phase = Phase::Deleting;
-        Ok(Some(receiver))
+        Ok(receiver)
     }
 
     /// The deletion is on disk: the members hear of it.

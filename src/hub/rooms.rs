@@ -61,7 +61,12 @@ impl Hub {
         let loaded = slot.get_or_try_init(load).await.cloned();
         loaded.map(Some).or_else(|failed| {
             let mut rooms = self.rooms();
-            if rooms.get(&id).is_some_and(|slot| slot.get().is_none()) {
+            // Only the last who waits may take the slot away: another who still does could load
+            // the room into it, and the next one into a new slot, and the room would live twice.
+            let unused = |entry: &Slot| {
+                Arc::ptr_eq(entry, &slot) && entry.get().is_none() && Arc::strong_count(entry) == 2
+            };
+            if rooms.get(&id).is_some_and(unused) {
                 rooms.remove(&id);
             }
             failed.map_or(Ok(None), Err)

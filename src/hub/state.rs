@@ -84,7 +84,7 @@ pub(super) struct State {
     pub(super) inflight: InFlight,
     pub(super) uncommitted: VecDeque<Uncommitted>,
     /// To be rung at the next commit.
-    pub(super) awaiting_commit: Vec<Arc<Connection>>,
+    pub(super) awaiting_commit: HashMap<u64, Arc<Connection>>,
 }
 
 #[derive(Debug)]
@@ -111,18 +111,21 @@ impl State {
             typing: HashMap::new(),
             inflight: InFlight::default(),
             uncommitted: VecDeque::new(),
-            awaiting_commit: Vec::new(),
+            awaiting_commit: HashMap::new(),
+        }
+    }
+
+    /// `Closed`: look the room up again.
+    pub(super) fn check_open(&self) -> Result<(), PublishError> {
+        match self.phase {
+            Phase::Open => Ok(()),
+            Phase::Evicted => Err(PublishError::Closed),
+            Phase::Deleting | Phase::Deleted => Err(PublishError::Refused(Refusal::NoSuchRoom)),
         }
     }
 
     pub(super) fn next_stamp(&self, now: Millis) -> Result<Stamp, PublishError> {
-        match self.phase {
-            Phase::Open => {}
-            Phase::Evicted => return Err(PublishError::Closed),
-            Phase::Deleting | Phase::Deleted => {
-                return Err(PublishError::Refused(Refusal::NoSuchRoom));
-            }
-        }
+        self.check_open()?;
         let seq = self.head.saturating_add(self.jump).saturating_add(1);
         if seq >= SAFE_INTEGER_END {
             return Err(PublishError::Refused(Refusal::Internal));

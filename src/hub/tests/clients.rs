@@ -1,0 +1,144 @@
+//! Clients that know only the protocol, and whatever can happen to them.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::{House, room_id};
+use crate::domain::Seq;
+use crate::hub::Subscription;
+use crate::store::PageRequest;
+
+/// One thing that happens to a room with three members.
+#[derive(Debug, Clone)]
+enum Event {
+    Say,
+    Commit,
+    /// A member steps, reading pages of this size.
+    Hear(usize, usize),
+    /// A member goes and comes back behind what it holds.
+    Resume(usize),
+    /// A member goes and comes back for what comes.
+    Rejoin(usize),
+    Crash,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        10 => Just(Event::Say),
+        3 => Just(Event::Commit),
+        4 => (0..3usize, 1..5usize).prop_map(|(member, page)| Event::Hear(member, page)),
+        2 => (0..3usize).prop_map(Event::Resume),
+        1 => (0..3usize).prop_map(Event::Rejoin),
+        1 => Just(Event::Crash),
+    ];
+    proptest::collection::vec(event, 1..150)
+}
+
+/// A client that follows the protocol's rules and nothing else.
+#[derive(Default)]
+struct Client {
+    cursor: Seq,
+    /// Where its view begins: it does not care about what was before.
+    from: Seq,
+    held: BTreeMap<Seq, String>,
+    subscription: Option<Subscription>,
+}
+
+impl Client {
+    /// Joins, leaving first if need be.
+    fn enter(&mut self, house: &House, resume: bool) {
+        self.subscription = None;
+        let after = resume.then_some(self.cursor);
+        let (subscription, head) = house.subscribe(after);
+        self.joined(after, head);
+        self.subscription = Some(subscription);
+    }
+
+    fn hear(&mut self, house: &House, page: usize) {
+        let mut subscription = self.subscription.take().unwrap();
+        self.heard(&house.hear(&mut subscription, page));
+        self.subscription = Some(subscription);
+    }
+
+    fn joined(&mut self, after: Option<Seq>, head: Seq) {
+        match after {
+            None => {
+                *self = Self { cursor: head, from: head, ..Self::default() };
+            }
+            Some(after) => {
+                self.held.retain(|seq, _| *seq <= head || head >= after);
+                self.cursor = after.min(head);
+                self.from = self.from.min(head);
+            }
+        }
+    }
+
+    fn heard(&mut self, chats: &[serde_json::Value]) {
+        for chat in chats {
+            let seq = chat["seq"].as_u64().unwrap();
+            assert!(seq > self.cursor, "{seq} came behind {}", self.cursor);
+            if let Some(prev) = chat["prev"].as_u64() {
+                self.held.retain(|held, _| *held <= prev || *held >= seq);
+            }
+            self.held.insert(seq, chat["message"].as_str().unwrap().to_owned());
+            self.cursor = seq;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Whatever happens, in the end every client holds exactly the log behind where it came in.
+    #[test]
+    fn every_client_holds_the_log(events in events()) {
+        let mut house = House::new();
+        let mut said = 0;
+        let mut clients: [Client; 3] = Default::default();
+        let mut all = events;
+        let end = [
+            Event::Commit,
+            Event::Resume(0),
+            Event::Hear(0, 3),
+            Event::Hear(1, 3),
+            Event::Resume(2),
+            Event::Hear(2, 3),
+        ];
+        for client in &mut clients {
+            client.enter(&house, false);
+        }
+        all.extend(end);
+        for event in all {
+            match event {
+                Event::Say => {
+                    said += 1;
+                    house.say(&format!("m{said}"));
+                }
+                Event::Commit => house.commit(),
+                Event::Hear(client, page) => clients[client].hear(&house, page),
+                Event::Resume(client) => clients[client].enter(&house, true),
+                Event::Rejoin(client) => clients[client].enter(&house, false),
+                Event::Crash => {
+                    for client in &mut clients {
+                        client.subscription = None;
+                    }
+                    house = house.crash();
+                    for client in &mut clients {
+                        client.enter(&house, true);
+                    }
+                }
+            }
+        }
+        let everything = PageRequest::After(0, Seq::MAX >> 1);
+        let page = house.reader.read_now(|snapshot| snapshot.page(room_id(), everything, 10_000));
+        let log: BTreeMap<Seq, String> = page.unwrap().unwrap().events.iter()
+            .map(|logged| (logged.event.stamp.seq, logged.event.body.as_str().to_owned()))
+            .collect();
+        for client in &clients {
+            let mut expected = log.clone();
+            expected.retain(|seq, _| *seq > client.from);
+            prop_assert_eq!(&client.held, &expected);
+        }
+    }
+}
