@@ -90,6 +90,11 @@ fn greeting(addr: SocketAddr, first_account: &FirstAccount) -> String {
     let opening = format!("Parlor listens on {addr}. Open {url}{elsewhere}\n");
     let (who, setup_code) = match first_account {
         FirstAccount::Exists => return opening,
+        FirstAccount::Closed => {
+            return format!(
+                "{opening}There is no account, and nobody may make one: auth.signup is closed.\n"
+            );
+        }
         FirstAccount::Open => ("Whoever signs up first is the admin".to_owned(), String::new()),
         FirstAccount::SetupCode(code) => (
             format!("Whoever signs up first, with the setup code {code}, is the admin"),
@@ -133,6 +138,8 @@ mod tests {
 
     #[test]
     fn the_first_account_is_explained_until_it_exists() {
+        let closed = greet("127.0.0.1:8080", &FirstAccount::Closed);
+        assert!(closed.contains("auth.signup is closed") && !closed.contains("curl"));
         let open = greet("127.0.0.1:8080", &FirstAccount::Open);
         assert!(open.contains("curl http://127.0.0.1:8080/api/v1/signup "));
         assert!(open.contains(r#"-d '{"username":"NAME","password":"PASSWORD"}'"#));

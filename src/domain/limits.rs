@@ -42,6 +42,8 @@ pub const TOKEN_TTL: RangeInclusive<Duration> =
 
 /// A request's body. The largest honest one is a message whose characters are all escaped.
 pub const BODY_BYTES: usize = 128 * 1024;
+/// All bodies that are being read at once.
+pub const BODIES_BYTES: usize = 64 * 1024 * 1024;
 /// A request's head, which bounds what a connection that never finishes it can hold.
 pub const HEAD_BYTES: usize = 16 * 1024;
 /// From the first byte of a connection, or the end of the last answer, to a whole request head.
@@ -122,6 +124,8 @@ pub const BATCH_BYTES: usize = 8 * 1024 * 1024;
 pub const PURGE_EVENTS: usize = 1_000;
 /// Threads that read the database, hence reads at once.
 pub const READ_THREADS: usize = 4;
+/// What is read of the mark that a stop leaves beside the database.
+pub const STOP_MARK_BYTES: u64 = 256;
 /// After a failed commit the database is opened again this often.
 pub const STORAGE_RETRY: Duration = Duration::from_millis(250);
 /// Attempts before the process gives up and ends: one minute's worth.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::{self, App, SetupCode};
+use crate::app::{self, App, SetupCode, Signup};
 use crate::auth::{RandomError, random};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -59,6 +59,8 @@ pub enum StopError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FirstAccount {
     Exists,
+    /// Nobody may sign up, and nobody has.
+    Closed,
     /// Whoever signs up first has it.
     Open,
     /// Whoever signs up first with this code has it.
@@ -115,7 +117,7 @@ impl Server {
             WriterThread::start(writer, &limits, tell, report).map_err(StartError::Thread)?;
         let hub = Hub::new(reader.clone(), thread.queue.clone(), opened.boot, &limits);
         let commits = tokio::spawn(take_in_commits(Arc::clone(&hub), commits));
-        let first_account = first_account(&opened, addr)?;
+        let first_account = first_account(&opened, addr, config.auth.signup)?;
         let settings = app::Settings {
             limits,
             log: opened.log,
@@ -123,7 +125,7 @@ impl Server {
             token_ttl: config.auth.token_ttl,
             setup_code: match &first_account {
                 FirstAccount::SetupCode(code) => Some(SetupCode(code.clone())),
-                FirstAccount::Exists | FirstAccount::Open => None,
+                FirstAccount::Exists | FirstAccount::Closed | FirstAccount::Open => None,
             },
         };
         let configured = config.auth.secret.map(|secret| secret.as_bytes().to_vec());
@@ -149,6 +151,9 @@ impl Server {
             background: CancellationToken::new(),
         };
         server.spawn(listener, &app);
+        if opened.restored {
+            tracing::warn!("the database is a copy put back: clients are told to begin anew");
+        }
         tracing::info!(%addr, boot = opened.boot, clean = opened.clean, "listening");
         Ok(server)
     }
@@ -246,9 +251,16 @@ async fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
 
 /// Whoever can reach the server could make the first account, which is the admin; so where others
 /// than this machine's own users can, it takes a code that only its operator sees.
-fn first_account(opened: &Opened, addr: SocketAddr) -> Result<FirstAccount, RandomError> {
+fn first_account(
+    opened: &Opened,
+    addr: SocketAddr,
+    signup: Signup,
+) -> Result<FirstAccount, RandomError> {
     if opened.has_accounts {
         return Ok(FirstAccount::Exists);
+    }
+    if signup == Signup::Closed {
+        return Ok(FirstAccount::Closed);
     }
     if addr.ip().is_loopback() {
         return Ok(FirstAccount::Open);
@@ -300,13 +312,17 @@ mod tests {
             log: crate::domain::LogId(1),
             boot: 0,
             clean: true,
+            restored: false,
             secret: Vec::new(),
             has_accounts,
         };
         let (here, anywhere) = ("127.0.0.1:1".parse().unwrap(), "0.0.0.0:1".parse().unwrap());
-        assert_eq!(first_account(&opened(true), anywhere), Ok(FirstAccount::Exists));
-        assert_eq!(first_account(&opened(false), here), Ok(FirstAccount::Open));
-        let code = first_account(&opened(false), anywhere).unwrap();
+        let first_account =
+            |has_accounts, addr, signup| first_account(&opened(has_accounts), addr, signup);
+        assert_eq!(first_account(true, anywhere, Signup::Open), Ok(FirstAccount::Exists));
+        assert_eq!(first_account(false, here, Signup::Open), Ok(FirstAccount::Open));
+        assert_eq!(first_account(false, here, Signup::Closed), Ok(FirstAccount::Closed));
+        let code = first_account(false, anywhere, Signup::Open).unwrap();
         assert!(matches!(code, FirstAccount::SetupCode(_)));
     }
 }

@@ -58,7 +58,8 @@ pub(super) fn start_session(
     transaction: &WriteTransaction,
     command: &mut StartSession,
 ) -> Result<Vec<SessionId>, ReadError> {
-    if live_user(transaction, command.user)?.is_none() {
+    let user = live_user(transaction, command.user)?;
+    if user.is_none_or(|user| user.password_hash != command.password_hash) {
         command.reply.settle(None);
         return Ok(Vec::new());
     }

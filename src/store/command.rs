@@ -60,10 +60,13 @@ pub enum SignUpRefused {
     NotFirst,
 }
 
-/// A sign-in. The answer: the sessions that ended to keep to the bound; `None`: no such account.
+/// A sign-in. The answer: the sessions that ended to keep to the bound; `None`: there is no such
+/// account, or its password is no longer the one that was verified.
 #[derive(Debug)]
 pub struct StartSession {
     pub user: UserId,
+    /// What the password was verified against.
+    pub password_hash: String,
     pub session: SessionId,
     pub created_at: Millis,
     pub expires_at: Millis,

@@ -1,7 +1,7 @@
 //! The open database: who else may have it, how it is opened again after a fault, and snapshots.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Read;
+use std::io::{Read, Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,10 +12,13 @@ use redb::{Database, ReadableDatabase, WriteTransaction};
 use super::schema::{self, NewDatabase};
 use super::{OpenError, ReadError, Snapshot};
 use crate::domain::LogId;
+use crate::domain::limits::STOP_MARK_BYTES;
 
 /// The database's file in the data directory.
 pub(super) const DATABASE_FILE: &str = "parlor.redb";
-/// Held locked while a server uses the directory.
+/// Held locked while a server uses the directory. Between a clean stop and the next start it also
+/// holds the stop's mark, which the database must match: a copy put back in the place of a database
+/// that has gone on since does not.
 const LOCK_FILE: &str = "parlor.lock";
 /// The first bytes of a redb file.
 const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
@@ -55,6 +58,9 @@ pub struct Opened {
     pub boot: u64,
     /// The last stop wrote its mark: nothing can have been lost.
     pub clean: bool,
+    /// The database stopped cleanly, but elsewhere or before others went on from it: it is a copy
+    /// put back, and has a new name from here on.
+    pub restored: bool,
     /// The database's own secret, used unless the configuration has one.
     pub secret: Vec<u8>,
     pub has_accounts: bool,
@@ -69,7 +75,7 @@ pub(super) struct Handle {
     /// One snapshot serves all readers until the next commit.
     snapshot: Mutex<Option<Arc<Snapshot>>>,
     /// Keeps other servers away for as long as this one lives.
-    _lock: File,
+    lock: File,
 }
 
 impl Handle {
@@ -87,15 +93,19 @@ impl Handle {
         let lock = lock_directory(directory)?;
         let path = directory.join(DATABASE_FILE);
         if !path.try_exists().map_err(|source| unreadable(&path, source))? {
-            create(directory, options.cache_bytes, new)?;
+            create(directory, options.cache_bytes, new, &lock)?;
         }
         let database = open_database(&path, options.cache_bytes)?;
-        let opened = schema::start(&database, &path)?;
+        let not_writable = |source| not_writable(directory, source);
+        let mark = read_mark(&lock).map_err(not_writable)?;
+        let opened = schema::start(&database, &path, &mark, new.log)?;
+        // From here on only the next clean stop can vouch for the database.
+        write_mark(&lock, "").map_err(not_writable)?;
         let handle = Self {
             options: options.clone(),
             database: RwLock::new(Some(database)),
             snapshot: Mutex::new(None),
-            _lock: lock,
+            lock,
         };
         Ok((handle, opened))
     }
@@ -123,6 +133,11 @@ impl Handle {
         *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// Says outside the database which state of it the stop leaves; before the database says so.
+    pub(super) fn write_stop_mark(&self, mark: &str) -> std::io::Result<()> {
+        write_mark(&self.lock, mark)
+    }
+
     /// Closes the file and opens it again: redb refuses everything after a failed access.
     pub(super) fn reopen(&self) -> Result<(), OpenError> {
         self.close();
@@ -146,10 +161,31 @@ fn unreadable(path: &Path, source: std::io::Error) -> OpenError {
     OpenError::Unreadable { path: path.to_owned(), source }
 }
 
+fn not_writable(directory: &Path, source: std::io::Error) -> OpenError {
+    OpenError::NotWritable { path: directory.to_owned(), source }
+}
+
+fn read_mark(lock: &File) -> std::io::Result<String> {
+    let mut mark = Vec::new();
+    let mut file = lock;
+    file.rewind()?;
+    file.take(STOP_MARK_BYTES).read_to_end(&mut mark)?;
+    Ok(String::from_utf8_lossy(&mark).into_owned())
+}
+
+fn write_mark(lock: &File, mark: &str) -> std::io::Result<()> {
+    let mut file = lock;
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(mark.as_bytes())?;
+    file.sync_all()
+}
+
 fn lock_directory(directory: &Path) -> Result<File, OpenError> {
-    let not_writable = |source| OpenError::NotWritable { path: directory.to_owned(), source };
+    let not_writable = |source| not_writable(directory, source);
     let lock = OpenOptions::new()
         .create(true)
+        .read(true)
         .write(true)
         .truncate(false)
         .open(directory.join(LOCK_FILE))
@@ -163,10 +199,15 @@ fn lock_directory(directory: &Path) -> Result<File, OpenError> {
 
 /// A new database takes its name only when it is whole, so that a file under that name which is
 /// empty or foreign is never ours and never replaced.
-fn create(directory: &Path, cache_bytes: usize, new: &NewDatabase) -> Result<(), OpenError> {
+fn create(
+    directory: &Path,
+    cache_bytes: usize,
+    new: &NewDatabase,
+    lock: &File,
+) -> Result<(), OpenError> {
     let path = directory.join(DATABASE_FILE);
     let unfinished = directory.join(format!("{DATABASE_FILE}.new"));
-    let not_writable = |source| OpenError::NotWritable { path: directory.to_owned(), source };
+    let not_writable = |source| not_writable(directory, source);
     match std::fs::remove_file(&unfinished) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(not_writable(error));
@@ -180,6 +221,7 @@ fn create(directory: &Path, cache_bytes: usize, new: &NewDatabase) -> Result<(),
     schema::initialise(&database, new)
         .map_err(|error| not_writable(std::io::Error::other(error)))?;
     database.close().map_err(|error| not_writable(std::io::Error::other(error)))?;
+    write_mark(lock, &schema::stop_mark(new.log, 0, 0)).map_err(not_writable)?;
     std::fs::rename(&unfinished, &path).map_err(not_writable)?;
     sync_directory(directory).map_err(not_writable)?;
     if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {

@@ -46,6 +46,12 @@ impl Reader {
         task.await.map_err(|error| ReadError::Aborted(error.to_string()))?
     }
 
+    /// Whether no read is under way.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.permits.available_permits() == READ_THREADS
+    }
+
     /// The same on the caller's thread, for drivers that have no runtime.
     pub fn read_now<T>(
         &self,

@@ -36,6 +36,12 @@ pub(super) fn read_u64(
     Ok(u64::from_le_bytes(bytes))
 }
 
+fn read_log(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<LogId, ReadError> {
+    let log = meta.get(META_LOG)?.ok_or(ReadError::Inconsistent("no log id"))?;
+    let log = log.value().try_into().map_err(|_| ReadError::Inconsistent("the log id"))?;
+    Ok(LogId(u128::from_le_bytes(log)))
+}
+
 pub(super) fn write_u64(meta: &mut Meta<'_>, key: &str, value: u64) -> Result<(), ReadError> {
     meta.insert(key, value.to_le_bytes().as_slice())?;
     Ok(())
@@ -78,7 +84,16 @@ fn newest_schema() -> u64 {
 ///
 /// The boot number rises unless the last stop was clean. It is what keeps a seq that was broadcast
 /// just before a crash, and lost, from ever being given again.
-pub(super) fn start(database: &Database, path: &Path) -> Result<Opened, OpenError> {
+///
+/// A database that says it was stopped cleanly must match `mark`, which the stop left outside it.
+/// One that does not is a copy put back, and others may know seqs that it has never heard of: it
+/// gets a new name, `new_log`, by which clients know that they have to begin anew.
+pub(super) fn start(
+    database: &Database,
+    path: &Path,
+    mark: &str,
+    new_log: LogId,
+) -> Result<Opened, OpenError> {
     let damaged =
         |error: ReadError| OpenError::Foreign { path: path.to_owned(), reason: error.to_string() };
     let found = schema_of(database).map_err(damaged)?;
@@ -86,7 +101,7 @@ pub(super) fn start(database: &Database, path: &Path) -> Result<Opened, OpenErro
         let path = path.to_owned();
         return Err(OpenError::NewerSchema { path, found, known: newest_schema() });
     }
-    begin_boot(database, found, MIGRATIONS).map_err(damaged)
+    begin_boot(database, found, MIGRATIONS, mark, new_log).map_err(damaged)
 }
 
 fn schema_of(database: &Database) -> Result<u64, ReadError> {
@@ -97,6 +112,8 @@ fn begin_boot(
     database: &Database,
     found: u64,
     migrations: &[Migration],
+    mark: &str,
+    new_log: LogId,
 ) -> Result<Opened, ReadError> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
@@ -107,19 +124,34 @@ fn begin_boot(
     let opened = {
         let mut meta = transaction.open_table(META)?;
         write_u64(&mut meta, META_SCHEMA, migrations.len() as u64 + 1)?;
-        let clean = read_u64(&meta, META_CLEAN)? == 1;
-        let boot = read_u64(&meta, META_BOOT)? + u64::from(!clean);
+        let log = read_log(&meta)?;
+        let (boot, batch) = (read_u64(&meta, META_BOOT)?, read_u64(&meta, META_BATCH)?);
+        let stopped = read_u64(&meta, META_CLEAN)? == 1;
+        let clean = stopped && mark == stop_mark(log, boot, batch);
+        let restored = stopped && !clean;
+        let log = if restored { new_log } else { log };
+        let boot = boot + u64::from(!clean);
+        meta.insert(META_LOG, log.0.to_le_bytes().as_slice())?;
         write_u64(&mut meta, META_BOOT, boot)?;
         write_u64(&mut meta, META_CLEAN, 0)?;
-        let log = meta.get(META_LOG)?.ok_or(ReadError::Inconsistent("no log id"))?;
-        let log = log.value().try_into().map_err(|_| ReadError::Inconsistent("the log id"))?;
         let secret = meta.get(META_SECRET)?.ok_or(ReadError::Inconsistent("no secret"))?;
         let secret = secret.value().to_vec();
         let has_accounts = read_u64(&meta, META_LAST_USER)? > 0;
-        Opened { log: LogId(u128::from_le_bytes(log)), boot, clean, secret, has_accounts }
+        Opened { log, boot, clean, restored, secret, has_accounts }
     };
     transaction.commit()?;
     Ok(opened)
+}
+
+/// Names one state of one database.
+pub(super) fn stop_mark(log: LogId, boot: u64, batch: u64) -> String {
+    format!("{log} {boot} {batch}\n")
+}
+
+/// The mark of the state that `transaction` began with.
+pub(super) fn stop_mark_of(transaction: &WriteTransaction) -> Result<String, ReadError> {
+    let meta = transaction.open_table(META)?;
+    Ok(stop_mark(read_log(&meta)?, read_u64(&meta, META_BOOT)?, read_u64(&meta, META_BATCH)?))
 }
 
 /// The last commit of a stop that lost nothing.
@@ -145,14 +177,17 @@ mod tests {
     #[test]
     fn the_boot_number_rises_after_every_stop_but_a_clean_one() {
         let database = database();
-        let path = Path::new("x");
-        let first = start(&database, path).unwrap();
+        let start = |mark: &str| start(&database, Path::new("x"), mark, LogId(9)).unwrap();
+        let first = start(&stop_mark(LogId(7), 0, 0));
         assert_eq!((first.boot, first.clean, first.log), (0, true, LogId(7)));
-        let after_crash = start(&database, path).unwrap();
-        assert_eq!((after_crash.boot, after_crash.clean), (1, false));
-        mark_clean(database.begin_write().unwrap()).unwrap();
-        let after_stop = start(&database, path).unwrap();
+        let after_crash = start("");
+        assert_eq!((after_crash.boot, after_crash.clean, after_crash.log), (1, false, LogId(7)));
+        let transaction = database.begin_write().unwrap();
+        let mark = stop_mark_of(&transaction).unwrap();
+        mark_clean(transaction).unwrap();
+        let after_stop = start(&mark);
         assert_eq!((after_stop.boot, after_stop.clean), (1, true));
+        assert!(!(first.restored || after_crash.restored || after_stop.restored));
     }
 
     #[test]
@@ -161,7 +196,7 @@ mod tests {
         let transaction = database.begin_write().unwrap();
         write_u64(&mut transaction.open_table(META).unwrap(), META_SCHEMA, 99).unwrap();
         transaction.commit().unwrap();
-        let error = start(&database, Path::new("x")).unwrap_err().to_string();
+        let error = start(&database, Path::new("x"), "", LogId(9)).unwrap_err().to_string();
         assert!(error.contains("schema 99") && error.contains("newer program"), "{error}");
         assert_eq!(schema_of(&database).unwrap(), 99);
     }
@@ -187,11 +222,11 @@ mod tests {
         };
 
         let database = database();
-        assert!(begin_boot(&database, 1, &[first, failing]).is_err());
+        assert!(begin_boot(&database, 1, &[first, failing], "", LogId(9)).is_err());
         assert_eq!(schema_of(&database).unwrap(), 1);
-        begin_boot(&database, 1, &[first]).unwrap();
+        begin_boot(&database, 1, &[first], "", LogId(9)).unwrap();
         assert_eq!((schema_of(&database).unwrap(), value(&database)), (2, 10));
-        begin_boot(&database, 2, &[first, second]).unwrap();
+        begin_boot(&database, 2, &[first, second], "", LogId(9)).unwrap();
         assert_eq!((schema_of(&database).unwrap(), value(&database)), (3, 11));
     }
 }

@@ -100,9 +100,20 @@ impl Store {
         session: u128,
         now: Millis,
     ) -> Option<Vec<SessionId>> {
+        self.start_session_with(user, "hash", session, now)
+    }
+
+    fn start_session_with(
+        &mut self,
+        user: UserId,
+        hash: &str,
+        session: u128,
+        now: Millis,
+    ) -> Option<Vec<SessionId>> {
         let start = |reply| {
             Command::StartSession(StartSession {
                 user,
+                password_hash: hash.to_owned(),
                 session: SessionId(session),
                 created_at: now,
                 expires_at: now + 1_000,
@@ -195,6 +206,8 @@ fn a_new_password_ends_the_other_sessions_and_a_deleted_account_all() {
     let ended = EndedSessions::AllBut(ann, Some(SessionId(2)));
     assert_eq!(committed.ended_sessions, [ended]);
     assert!(store.session(ann, 1).is_none() && store.session(ann, 2).is_some());
+    assert_eq!(store.start_session(ann, 3, 20), None, "verified against the old password");
+    assert!(store.start_session_with(ann, "new", 3, 20).is_some());
 
     let (found, committed) =
         store.ask(|reply| Command::DeleteUser(DeleteUser { user: ann, reply }));

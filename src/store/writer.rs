@@ -166,7 +166,10 @@ impl Writer {
         let found = self.committed_batch()?;
         if found > self.batch {
             self.batch = found;
-            self.landed = self.uncertain.take();
+            // What landed may be the repetition below, of an earlier batch that landed too: then
+            // it is that batch whose news are still to be told.
+            let landed = self.uncertain.take();
+            self.landed = self.landed.take().or(landed);
         }
         if self.landed.is_none() {
             return self.step(batch);
@@ -193,7 +196,10 @@ impl Writer {
 
     /// The last act of a stop that lost nothing.
     pub fn close(self) -> Result<(), ReadError> {
-        schema::mark_clean(self.handle.begin_write()?)?;
+        let transaction = self.handle.begin_write()?;
+        let mark = schema::stop_mark_of(&transaction)?;
+        self.handle.write_stop_mark(&mark).map_err(redb::StorageError::Io)?;
+        schema::mark_clean(transaction)?;
         self.handle.close();
         Ok(())
     }

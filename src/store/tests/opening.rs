@@ -65,3 +65,43 @@ fn a_directory_that_cannot_be_written_is_named() {
     let error = Writer::open(&options(&file), &new_database()).unwrap_err().to_string();
     assert!(error.contains("file"), "{error}");
 }
+
+/// A copy of a stopped database was taken for the database itself: seqs that others had heard since
+/// were given again.
+#[test]
+fn a_copy_put_back_has_another_name_and_its_seqs_jump() {
+    let mut store = Store::new();
+    let room = store.create_room(&["a"]).unwrap().room_id;
+    store.step(event(room, 1, None, "kept"));
+    let Store { directory, writer, reader, .. } = store;
+    drop(reader);
+    writer.close().unwrap();
+    let path = directory.path().join(handle::DATABASE_FILE);
+    let copy = std::fs::read(&path).unwrap();
+
+    // The same database goes on, stops or crashes, and the copy is put in its place.
+    for clean in [true, false] {
+        let mut store = Store::open(tempfile::tempdir().unwrap());
+        let directory = store.directory.path().to_owned();
+        store.step(event(room, 2, None, "only here"));
+        let Store { directory: own, writer, reader, .. } = store;
+        drop(reader);
+        if clean {
+            writer.close().unwrap();
+        } else {
+            drop(writer);
+        }
+        std::fs::write(directory.join(handle::DATABASE_FILE), &copy).unwrap();
+        let new = NewDatabase { log: LogId(43), ..new_database() };
+        let (writer, reader, opened) = Writer::open(&options(&directory), &new).unwrap();
+        assert_eq!((opened.restored, opened.clean), (true, false));
+        assert_eq!((opened.log, opened.boot), (LogId(43), 1));
+        drop((writer, reader, own));
+    }
+
+    // Where nothing has happened since, it is the database itself.
+    std::fs::write(&path, &copy).unwrap();
+    let store = Store::open(directory);
+    assert_eq!((store.opened.restored, store.opened.clean), (false, true));
+    assert_eq!(store.opened.log, LogId(42));
+}
