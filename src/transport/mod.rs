@@ -1,9 +1,11 @@
 //! Sockets and bytes: knows no rooms and no JSON.
 
+mod budget;
 mod outbound;
 mod patient;
 mod reader;
 
-pub use outbound::{Budget, Outbound};
+pub use budget::Budget;
+pub use outbound::Outbound;
 pub use patient::PatientStream;
 pub use reader::{Inbound, MessageReader, ReadEnd, ReaderOptions};

@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -16,40 +15,10 @@ use tokio::io::AsyncWrite;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
+use super::Budget;
+
 /// Slices given to one system call.
 const SLICES: usize = 64;
-
-/// Bytes that wait for all connections together.
-#[derive(Debug)]
-pub struct Budget {
-    used: AtomicUsize,
-    max: usize,
-}
-
-impl Budget {
-    #[must_use]
-    pub fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { used: AtomicUsize::new(0), max })
-    }
-
-    #[must_use]
-    pub fn is_spent(&self) -> bool {
-        self.used.load(Ordering::Relaxed) >= self.max
-    }
-
-    #[must_use]
-    pub fn used(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn add(&self, bytes: usize) {
-        self.used.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    pub(super) fn give_back(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
 
 /// The write side of one connection.
 #[derive(Debug)]
@@ -198,7 +167,11 @@ impl Outbound {
     /// # Errors
     /// As [`Self::drain_to`].
     pub async fn drain_if_full(&self) -> io::Result<()> {
-        if self.is_full() { self.drain_to(self.limit / 2).await } else { Ok(()) }
+        if self.waiting_bytes() >= self.limit {
+            self.drain_to(self.limit / 2).await?;
+        }
+        // With the process's budget spent, only a connection with nothing waiting has room.
+        if self.is_full() { self.drain_to(0).await } else { Ok(()) }
     }
 
     /// Whether live frames should wait in the log instead of here.
@@ -350,6 +323,23 @@ mod tests {
         drop(client);
         assert!(outbound.drain_to(0).await.is_err());
         assert_eq!(budget.used(), 0);
+    }
+
+    /// Once it came back at once while the connection stayed full, and whoever asked went round in
+    /// circles.
+    #[tokio::test]
+    async fn with_the_budget_spent_a_connection_is_drained_to_the_last_byte() {
+        let (mut client, server) = tokio::io::duplex(4);
+        let budget = Budget::new(20);
+        let outbound = Outbound::stream(server, 1_000, Arc::clone(&budget));
+        budget.add(20);
+        outbound.queue(Bytes::from_static(b"a few bytes"));
+        assert!(outbound.is_full());
+        let mut received = [0; 11];
+        let read = async { client.read_exact(&mut received).await.map(|_| ()) };
+        let (drained, read) = tokio::join!(outbound.drain_if_full(), read);
+        drained.and(read).unwrap();
+        assert!(!outbound.is_full());
     }
 
     #[test]

@@ -20,6 +20,9 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use super::{Budget, Outbound};
 use crate::domain::limits::READ_BUFFER_BYTES;
 
+/// A control frame's header with its mask.
+const CONTROL_HEADER_BYTES: usize = 6;
+
 /// What a reader needs besides its stream.
 #[derive(Debug, Clone)]
 pub struct ReaderOptions {
@@ -91,7 +94,15 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
                 Some(Err(error)) => return Err(read_end(&error)),
                 None => return Err(end),
             };
-            self.socket.get_mut().message_complete();
+            let io = self.socket.get_mut();
+            match &message {
+                Message::Text(_) | Message::Binary(_) => io.message_complete(),
+                // A fragmented message may be around it, and stays charged.
+                Message::Ping(payload) | Message::Pong(payload) => {
+                    io.forget(payload.len() + CONTROL_HEADER_BYTES);
+                }
+                Message::Close(_) | Message::Frame(_) => {}
+            }
             match message {
                 Message::Text(text) => return Ok(Inbound::Text(text)),
                 Message::Binary(_) => return Err(ReadEnd::Binary),
@@ -147,9 +158,15 @@ struct Io<R> {
 
 impl<R> Io<R> {
     fn message_complete(&mut self) {
-        self.options.input.give_back(self.charged);
-        self.charged = 0;
-        self.partial = 0;
+        self.forget(self.partial);
+    }
+
+    /// `bytes` of those read are no longer held.
+    fn forget(&mut self, bytes: usize) {
+        self.partial = self.partial.saturating_sub(bytes);
+        let charged = self.charged.min(self.partial.saturating_sub(READ_BUFFER_BYTES));
+        self.options.input.give_back(self.charged - charged);
+        self.charged = charged;
     }
 
     fn received(&mut self, bytes: usize) -> io::Result<()> {
@@ -279,6 +296,26 @@ mod tests {
             let (texts, end, _) = read_all(input.clone(), options()).await;
             assert_eq!((texts.len(), end), (0, expected), "{input:?}");
         }
+    }
+
+    /// A ping between two fragments once gave back what the message was charged.
+    #[tokio::test]
+    async fn a_ping_does_not_free_the_message_around_it() {
+        let options = options();
+        let input = [
+            data(Text, &[b'x'; 9_000], false),
+            masked(Frame::ping(b"x".to_vec())),
+            data(Continue, b"x", false),
+        ];
+        let outbound = Outbound::stream(tokio::io::sink(), 1_000, Budget::new(1_000));
+        let input = input.concat();
+        let stream = tokio::io::AsyncReadExt::chain(input.as_slice(), tokio::io::empty());
+        let mut reader = MessageReader::new(stream, Vec::new(), outbound, options.clone()).await;
+        assert_eq!(reader.next().await, Ok(Inbound::Control));
+        assert!(options.input.used() >= 9_000 - 2 * READ_BUFFER_BYTES, "{}", options.input.used());
+        assert_eq!(reader.next().await, Err(ReadEnd::Gone));
+        drop(reader);
+        assert_eq!(options.input.used(), 0);
     }
 
     #[tokio::test]

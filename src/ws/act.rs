@@ -9,7 +9,7 @@ use super::session::Session;
 use super::state::{Action, Refused, State};
 use crate::app::{Caller, Posted};
 use crate::domain::limits::{CATCH_UP_EVENTS, STORAGE_RETRY};
-use crate::domain::{Invalid, MessageBody, MessageId, Refusal, RoomId, Seq};
+use crate::domain::{Invalid, MessageBody, MessageId, Refusal, RoomId, RoomRef, Seq};
 use crate::hub::{Member, Room, Subscription};
 use crate::protocol::{CloseCode, Echo, JoinRoom, Joined, ServerFrame};
 
@@ -59,7 +59,7 @@ impl Session {
                 }
             }
             Action::NotJoined { room } => {
-                self.app.live_room(room).await?;
+                self.app.room(RoomRef::Id(room)).await?;
                 return Err(Refusal::NotInRoom.into());
             }
             Action::Refresh { token } => self.refresh(&token, reference).await?,
@@ -180,10 +180,10 @@ impl Session {
         for room in &turn.gone {
             self.state().left(room.id());
         }
-        for read in &turn.reads {
+        if let Some(read) = turn.read {
             let page = self.app.log_page(read.room, read.after, read.upto, CATCH_UP_EVENTS).await;
             match page {
-                Ok((events, complete)) => self.rooms.page(*read, &events, complete, outbound),
+                Ok((events, complete)) => self.rooms.page(read, &events, complete, outbound),
                 // Storage fails; the log says so. The subscription stays where it is.
                 Err(_) => tokio::time::sleep(STORAGE_RETRY).await,
             }
@@ -192,7 +192,7 @@ impl Session {
         if turn.full {
             return outbound.drain_if_full().await.is_ok();
         }
-        !turn.reads.is_empty()
+        turn.read.is_some()
     }
 
     pub(super) fn leave_all(&self) {

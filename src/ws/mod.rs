@@ -9,5 +9,5 @@ mod upgrade;
 
 pub use pulse::{Beat, Pulse, Vitals};
 pub use session::{Sessions, serve};
-pub use state::{Action, State};
+pub use state::{Action, Refused, State};
 pub use upgrade::{Socket, router};

@@ -22,7 +22,7 @@ struct Inner {
     rooms: BTreeMap<RoomId, Joined>,
     /// Joins so far: tells a join from an earlier one of the same room.
     joins: u64,
-    /// The room that had the last turn.
+    /// The room that read the log last, or filled the outbound: the next turn begins behind it.
     last: Option<RoomId>,
 }
 
@@ -35,8 +35,9 @@ struct Joined {
 /// What a turn left to do.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
-    /// Parts of the log to read and hand to [`Rooms::page`].
-    pub(super) reads: Vec<LogRead>,
+    /// A part of the log to read and hand to [`Rooms::page`]. One a turn: each can fill the
+    /// outbound by itself, and the room behind it is the first of the next turn.
+    pub(super) read: Option<LogRead>,
     /// Rooms that ended without the connection's wish.
     pub(super) gone: Vec<Arc<Room>>,
     /// The outbound is full: there may be more.
@@ -178,11 +179,16 @@ fn serve(
     if turn.full {
         return;
     }
-    *last = Some(id);
     match hand_over(&mut joined.subscription, outbound) {
-        None => turn.full = true,
+        None => {
+            turn.full = true;
+            *last = Some(id);
+        }
         Some(Step::ReadLog { after, upto }) => {
-            turn.reads.push(LogRead { room: id, join: joined.join, after, upto });
+            if turn.read.is_none() {
+                turn.read = Some(LogRead { room: id, join: joined.join, after, upto });
+                *last = Some(id);
+            }
         }
         Some(Step::Gone(gone)) => {
             let (room_id, reason) = (id.get(), Some(gone.reason()));
