@@ -44,13 +44,25 @@ fn run(bytes: &[u8], already: usize, cuts: Option<u64>) -> Outcome {
         let read_already = bytes[..already].to_vec();
         let mut reader =
             MessageReader::new(stream, read_already, Arc::clone(&outbound), options).await;
-        let state = State::new(Limits::default());
+        let mut state = State::new(Limits { rooms_per_connection: 2, ..Limits::default() });
         let mut actions = Vec::new();
         let end = loop {
             match reader.next().await {
                 Ok(Inbound::Text(text)) => {
                     assert!(text.len() <= MESSAGE_BYTES);
-                    actions.push(state.on_text(&text).1);
+                    let action = state.on_text(&text).1;
+                    // Every room is there, and every message is taken.
+                    let mut error = None;
+                    match &action {
+                        Action::Join(join) => state.joined(join.room),
+                        Action::Leave { room } => state.left(*room),
+                        Action::Refuse(refused) => error = Some(refused.code),
+                        _ => {}
+                    }
+                    actions.push(action);
+                    if state.answered(error).is_some() {
+                        break ReadEnd::Closed;
+                    }
                 }
                 Ok(Inbound::Control) => {}
                 Err(end) => break end,

@@ -144,12 +144,13 @@ impl App {
         let (reply, outcome) = Reply::channel();
         let command = StartSession {
             user: account.user.user_id,
+            password_hash: account.password_hash,
             session,
             created_at: now,
             expires_at: now.saturating_add(self.token_millis()),
             reply,
         };
-        // The account can have been deleted meanwhile.
+        // The account can have been deleted meanwhile, or have another password.
         self.write(Command::StartSession(command), outcome).await?.ok_or(Refusal::Unauthorized)?;
         let token = self.mint(account.user.user_id, session, now)?;
         Ok(SignedIn { user: account.user, token })
@@ -240,6 +241,8 @@ impl App {
     ) -> Result<(), Refusal> {
         let (user, address) = (identity.user_id, network(address));
         let key = identity.username.folded();
+        // It costs what a sign-in costs, and tells as much.
+        self.rates.sign_ins.check(&address)?;
         self.rates.failures.check(address, &key, self.clock.now())?;
         let account = self.read(move |snapshot| snapshot.account(user)).await?;
         let stored = account.map(|account| account.password_hash);

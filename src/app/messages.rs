@@ -46,7 +46,12 @@ impl App {
                     Reserve::Closed => continue,
                     Reserve::Busy(outcome) => {
                         // It ends by being dropped, when the other message is stored or given up.
+                        // What is found stored needs no reservation: a crowd that waited for it is
+                        // answered at once and not one by one.
                         let _ = outcome.await;
+                        if let Some(posted) = self.stored_before(caller, &room, id, &body).await? {
+                            return Ok(posted);
+                        }
                         continue;
                     }
                     Reserve::Mine(reservation) => {
@@ -83,8 +88,9 @@ impl App {
         Ok(Posted::Published { seq: stamp.seq, at: stamp.at })
     }
 
-    /// Looks for the id in the table. Only whoever holds its reservation may ask: the snapshot is
-    /// taken after, so that a message is in one of the two until it is in the other.
+    /// Looks for the id in the table. What is there was stored; that nothing is there tells
+    /// something only to whoever held the reservation before the snapshot was taken: until a
+    /// message is in the table, its id is reserved.
     async fn stored_before(
         &self,
         caller: &Caller,

@@ -19,23 +19,43 @@ use crate::domain::{Limits, Millis, Refusal, UserId};
 pub struct Pace<K: Hash + Eq + Clone> {
     limiter: Option<DefaultKeyedRateLimiter<K>>,
     clock: DefaultClock,
+    /// When those at rest were last forgotten because there were too many.
+    swept: Mutex<Option<<DefaultClock as governor::clock::Clock>::Instant>>,
 }
 
 impl<K: Hash + Eq + Clone> Pace<K> {
     fn new(quota: Option<Quota>) -> Self {
-        Self { limiter: quota.map(DefaultKeyedRateLimiter::keyed), clock: DefaultClock::default() }
+        Self {
+            limiter: quota.map(DefaultKeyedRateLimiter::keyed),
+            clock: DefaultClock::default(),
+            swept: Mutex::new(None),
+        }
     }
 
     /// Counts one, or refuses and says when to come back.
     pub fn check(&self, key: &K) -> Result<(), Refusal> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
-        if limiter.len() >= RATE_KEYS {
-            limiter.retain_recent();
+        // One more key than can be remembered: nobody new until some are back at rest.
+        if limiter.len() >= RATE_KEYS && !self.make_room(limiter) {
+            return Err(Refusal::RateLimited { retry_after: SWEEP_INTERVAL });
         }
         limiter.check_key(key).map_err(|not_until| {
             let wait = not_until.wait_time_from(self.clock.now());
             Refusal::RateLimited { retry_after: whole_millis(wait) }
         })
+    }
+
+    /// Forgets those at rest, which takes a walk over all and so is done once a second at most.
+    fn make_room(&self, limiter: &DefaultKeyedRateLimiter<K>) -> bool {
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        let due =
+            swept.is_none_or(|swept| whole_millis(now.duration_since(swept)) > SWEEP_INTERVAL);
+        if due {
+            limiter.retain_recent();
+            *swept = Some(now);
+        }
+        limiter.len() < RATE_KEYS
     }
 
     fn tidy(&self) {
@@ -93,6 +113,8 @@ struct Seen {
 }
 
 const MINUTE: Millis = 60_000;
+/// Between two walks over all keys of a rate that has too many.
+const SWEEP_INTERVAL: Millis = 1_000;
 
 impl Failures {
     fn new(max: u32) -> Self {

@@ -7,7 +7,7 @@ use crate::auth::random;
 use crate::domain::{
     Delivery, Identity, Refusal, Role, Room, RoomId, RoomName, RoomRef, Seq, Slug,
 };
-use crate::hub::{self, Cut, Member};
+use crate::hub::{self, Cut, Member, PublishError};
 use crate::store::{Command, CreateRoom, Reply, RoomRow};
 
 /// How often a room is looked up again when it was dropped from memory in between.
@@ -90,11 +90,18 @@ impl App {
         if room.created_by != identity.user_id && identity.role != Role::Admin {
             return Err(Refusal::Forbidden("only its creator or an admin may delete a room"));
         }
-        let live = self.live_room(room.room_id).await?;
-        let outcome = live.delete()?.ok_or(Refusal::NoSuchRoom)?;
-        outcome.await.map_err(|_| Refusal::Unavailable)?;
-        tracing::info!(room = %room.room_id, user = %identity.user_id, "a room was deleted");
-        Ok(())
+        for _ in 0..LOOKUPS {
+            match self.live_room(room.room_id).await?.delete() {
+                Err(PublishError::Closed) => {}
+                Err(PublishError::Refused(refusal)) => return Err(refusal),
+                Ok(outcome) => {
+                    outcome.await.map_err(|_| Refusal::Unavailable)?;
+                    tracing::info!(room = %room.room_id, user = %identity.user_id, "deleted");
+                    return Ok(());
+                }
+            }
+        }
+        Err(Refusal::Overloaded)
     }
 
     pub async fn live_room(&self, room: RoomId) -> Result<Arc<hub::Room>, Refusal> {

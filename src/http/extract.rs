@@ -3,13 +3,14 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::Http;
@@ -18,6 +19,7 @@ use super::trace::Speaker;
 use crate::domain::limits::{BODY_BYTES, BODY_TIMEOUT, ERROR_DETAIL_CHARACTERS};
 use crate::domain::{Identity, Limits, Refusal, RoomRef};
 use crate::protocol::{ErrorCode, Fields, Value};
+use crate::transport::Budget;
 
 /// The other end of the connection. Whoever accepts connections puts it into each request.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +93,7 @@ impl<T: FromFields> FromRequest<Http> for Body<T> {
             let detail = "a body must be declared as Content-Type: application/json";
             return Err(Problem::new(ErrorCode::UnsupportedMediaType, detail));
         }
-        let bytes = read(request, BODY_TIMEOUT).await?;
+        let bytes = read(request, BODY_TIMEOUT, &http.bodies).await?;
         let text = std::str::from_utf8(&bytes).map_err(|_| bad_json("it is not UTF-8"))?;
         let fields = Fields::parse(text).map_err(|error| bad_json(&error.to_string()))?;
         Ok(Self(T::from_fields(fields, &http.app.settings.limits)?))
@@ -105,19 +107,60 @@ fn is_json(media_type: Option<&HeaderValue>) -> bool {
     essence.trim().eq_ignore_ascii_case("application/json")
 }
 
-async fn read(request: Request, patience: Duration) -> Result<Bytes, Problem> {
+/// Bytes of bodies that are being read, charged to all of them together until dropped.
+struct Charged {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Charged {
+    fn add(&mut self, bytes: usize) -> Result<(), Problem> {
+        if self.budget.is_spent() {
+            return Err(Refusal::Overloaded.into());
+        }
+        self.budget.add(bytes);
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Charged {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
+    }
+}
+
+async fn read(
+    request: Request,
+    patience: Duration,
+    budget: &Arc<Budget>,
+) -> Result<Bytes, Problem> {
     let announced = request.headers().get(CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > BODY_BYTES as u64) {
         return Err(too_large());
     }
-    let whole = Limited::new(request.into_body(), BODY_BYTES).collect();
-    match tokio::time::timeout(patience, whole).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Problem::new(ErrorCode::BadJson, "the body broke off")),
-        Err(_) => Err(Problem::new(ErrorCode::BadJson, "the body did not arrive in time")),
+    let whole = collect(request.into_body(), Charged { budget: Arc::clone(budget), bytes: 0 });
+    let late = || Problem::new(ErrorCode::BadJson, "the body did not arrive in time");
+    tokio::time::timeout(patience, whole).await.unwrap_or_else(|_| Err(late()))
+}
+
+async fn collect(body: axum::body::Body, mut charged: Charged) -> Result<Bytes, Problem> {
+    let mut body = Limited::new(body, BODY_BYTES);
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                return too_large();
+            }
+            Problem::new(ErrorCode::BadJson, "the body broke off")
+        })?;
+        if let Ok(data) = frame.into_data() {
+            charged.add(data.len())?;
+            whole.extend_from_slice(&data);
+        }
     }
+    Ok(whole.freeze())
 }
 
 fn too_large() -> Problem {
@@ -190,18 +233,29 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_does_not_tell_its_length_is_bounded_too() {
-        assert_eq!(
-            read(stream_of(2, BODY_BYTES / 2), BODY_TIMEOUT).await.unwrap().len(),
-            BODY_BYTES
-        );
-        assert_eq!(read(stream_of(3, BODY_BYTES / 2), BODY_TIMEOUT).await, Err(too_large()));
+        let budget = Budget::new(1 << 20);
+        let read = |chunks| read(stream_of(chunks, BODY_BYTES / 2), BODY_TIMEOUT, &budget);
+        assert_eq!(read(2).await.unwrap().len(), BODY_BYTES);
+        assert_eq!(read(3).await, Err(too_large()));
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn all_bodies_together_are_bounded() {
+        let budget = Budget::new(1_000);
+        budget.add(999);
+        let read = || read(stream_of(2, 1), BODY_TIMEOUT, &budget);
+        assert_eq!(read().await, Err(Refusal::Overloaded.into()));
+        assert_eq!(budget.used(), 999);
+        budget.give_back(1);
+        assert!(read().await.is_ok());
     }
 
     #[tokio::test]
     async fn a_body_has_its_time() {
         let first = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"{"))]);
         let body = axum::body::Body::from_stream(first.chain(stream::pending()));
-        let problem = read(Request::new(body), Duration::ZERO).await.unwrap_err();
+        let problem = read(Request::new(body), Duration::ZERO, &Budget::new(9)).await.unwrap_err();
         assert_eq!(problem, Problem::new(ErrorCode::BadJson, "the body did not arrive in time"));
     }
 

@@ -24,6 +24,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::domain::limits::BODIES_BYTES;
+use crate::transport::Budget;
 
 pub use extract::PeerAddr;
 
@@ -37,6 +39,8 @@ struct Http {
     readiness: Readiness,
     /// The description of the API, in JSON.
     document: Bytes,
+    /// Bytes of all bodies that are being read.
+    bodies: Arc<Budget>,
 }
 
 /// Whether new work is welcome; all clones are one.
@@ -60,7 +64,8 @@ impl Readiness {
 pub fn router(app: Arc<App>, readiness: Readiness) -> Router {
     let (router, document) = described().split_for_parts();
     let document = openapi::complete(document);
-    router.with_state(Http { app, readiness, document: openapi::to_json(&document) })
+    let bodies = Budget::new(BODIES_BYTES);
+    router.with_state(Http { app, readiness, document: openapi::to_json(&document), bodies })
 }
 
 /// Wraps the merged routes: paths and methods that are not there are problems like any other, and

@@ -11,13 +11,20 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::domain::limits::JSON_FIELDS;
+use crate::domain::limits::{ERROR_DETAIL_CHARACTERS, JSON_FIELDS};
 use crate::domain::{Invalid, SAFE_INTEGER_END};
 
 /// The input is not JSON, or not an object; what exactly is for humans.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotAnObject(String);
+
+impl NotAnObject {
+    /// The reason can quote the input, so it is cut.
+    fn because(error: &serde_json::Error) -> Self {
+        Self(error.to_string().chars().take(ERROR_DETAIL_CHARACTERS).collect())
+    }
+}
 
 struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
@@ -64,7 +71,7 @@ impl<'a> Fields<'a> {
     /// When `text` is anything but one JSON object.
     pub fn parse(text: &'a str) -> Result<Self, NotAnObject> {
         let Object(fields) =
-            serde_json::from_str(text).map_err(|error| NotAnObject(error.to_string()))?;
+            serde_json::from_str(text).map_err(|error| NotAnObject::because(&error))?;
         Ok(Self { fields, faults: Invalid::default() })
     }
 
@@ -163,6 +170,12 @@ mod tests {
             assert!(Fields::parse(bad).is_err(), "{bad}");
         }
         assert!(Fields::parse(" {} ").is_ok());
+    }
+
+    #[test]
+    fn a_reason_does_not_repeat_the_whole_input() {
+        let error = Fields::parse(&format!("\"{}\"", "x".repeat(60_000))).unwrap_err();
+        assert!(error.to_string().len() <= ERROR_DETAIL_CHARACTERS, "{error}");
     }
 
     #[test]

@@ -201,3 +201,27 @@ async fn who_sends_far_more_than_the_window_without_reading_gets_every_ack() {
         assert_eq!((&ack["at"], ack.get("duplicate")), (&chat["at"], None));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_that_sends_one_message_at_once_is_answered_to_the_last() {
+    let server = Parlor::start().await;
+    let ann = server.person("ann").await;
+    let room = ann.room("General").await;
+    let tries = (0..300).map(|_| {
+        let api = ann.api.clone();
+        let path = format!("/rooms/{room}/messages");
+        tokio::spawn(async move { api.post(&path, &json!({"message": "once", "id": "c1"})).await })
+    });
+    let mut stored = 0;
+    for answer in tries.collect::<Vec<_>>() {
+        let answer = answer.await.unwrap();
+        match answer.status {
+            201 => stored += 1,
+            200 => assert_eq!(answer.json["duplicate"], true),
+            other => panic!("{other}: {}", answer.json),
+        }
+        assert_eq!(answer.json["seq"], 1);
+    }
+    assert_eq!((stored, ann.history(room).await.len()), (1, 1));
+    server.stop().await;
+}

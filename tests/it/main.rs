@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "shown of a test that fails, to repeat it")]
 
 mod bad_frames;
+mod bounded;
 mod closing;
 mod configuration;
 mod conversation;
