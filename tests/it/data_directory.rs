@@ -17,7 +17,7 @@ async fn database(place: &Path, last: Signal) -> PathBuf {
     program.signal(last);
     program.ended().await;
     let files = fs::read_dir(place.join("data")).unwrap().map(|entry| entry.unwrap().path());
-    let mut databases = files.filter(|path| path.metadata().unwrap().len() > 0);
+    let mut databases = files.filter(|path| path.extension().is_some_and(|name| name == "redb"));
     databases.next().expect("a database")
 }
 
