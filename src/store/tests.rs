@@ -362,6 +362,23 @@ fn everything_is_there_after_a_stop_and_after_a_crash() {
     assert_eq!(store.page(room, PageRequest::Newest, 1).head.boot, 0);
 }
 
+/// A second fault, in the repetition of the events of a commit that had landed, replaced that
+/// commit's news with the repetition's: nobody heard that a room was deleted.
+#[test]
+fn a_second_fault_in_a_recovery_keeps_the_first_commits_news() {
+    let mut store = Store::new();
+    let room = store.create_room(&["a"]).unwrap().room_id;
+    let (reply, _outcome) = Reply::channel();
+    let mut batch =
+        vec![event(room, 1, None, "x"), Command::DeleteRoom(DeleteRoom { room, reply })];
+    let news = store.writer.step(&mut batch).unwrap();
+    assert_eq!(news.deleted_rooms, [room]);
+    store.writer.pretend_landed(news.clone());
+    let repeated = Committed { deleted_rooms: Vec::new(), ..news.clone() };
+    store.writer.pretend_uncertain(repeated);
+    assert_eq!(store.writer.recover(&mut batch).unwrap(), news);
+}
+
 #[test]
 fn a_failed_commit_that_landed_keeps_its_answers() {
     let mut store = Store::new();

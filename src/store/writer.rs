@@ -182,6 +182,13 @@ impl Writer {
         Ok(self.landed.take().unwrap_or_default())
     }
 
+    /// As if a commit had been found to have landed, and its repetition were under way.
+    #[cfg(test)]
+    pub(super) fn pretend_landed(&mut self, committed: Committed) {
+        self.landed = Some(committed);
+    }
+
+    /// As if the last commit had reported a failure.
     #[cfg(test)]
     pub(super) fn pretend_uncertain(&mut self, committed: Committed) {
         self.batch -= 1;
