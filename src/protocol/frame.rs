@@ -15,8 +15,7 @@ const HEADER_BYTES: usize = 10;
 /// then, so it is written behind room for the longest header, and the header put right before it.
 #[must_use]
 pub fn text_frame(capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
-    let mut buffer = Vec::with_capacity(HEADER_BYTES + capacity);
-    buffer.resize(HEADER_BYTES, 0);
+    let mut buffer = begin_text_frame(capacity);
     write(&mut buffer);
     finish_text_frame(buffer)
 }
