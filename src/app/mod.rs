@@ -106,15 +106,19 @@ impl App {
             SubmitError::Full => Refusal::Overloaded,
             SubmitError::Unavailable => Refusal::Unavailable,
         })?;
-        outcome.await.map_err(|_| Refusal::Unavailable)
+        // Without an answer: the request met a damaged record, or storage did not come back.
+        let unanswered = || {
+            if self.health.is_good() { Refusal::Internal } else { Refusal::Unavailable }
+        };
+        outcome.await.map_err(|_| unanswered())
     }
 }
 
 /// A read that failed: the reason goes to the log, the client hears that storage is at fault.
 fn unreadable(error: &ReadError) -> Refusal {
-    if matches!(error, ReadError::Closed) {
-        // Part of every stop that comes upon a read; a fault of storage the writer has told.
-        tracing::debug!(%error, "a read came too late");
+    if matches!(error, ReadError::Closed | ReadError::Storage(_)) {
+        // The first is part of every stop; of the second the writer tells, once.
+        tracing::debug!(%error, "a read was not possible");
     } else {
         tracing::error!(%error, "a read failed");
     }

@@ -120,13 +120,19 @@ pub const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
 pub const BATCH_COMMANDS: usize = 4_096;
 /// Bytes of messages that one commit takes.
 pub const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes written since the last sync, which are kept in memory until the next; then one is made at
+/// once. A commit of [`BATCH_COMMANDS`] writes less.
+pub const UNSYNCED_BYTES: usize = 64 * 1024 * 1024;
+/// After this long without a commit, one more is made that lets a start after a crash skip the walk
+/// over the database.
+pub const REST: Duration = Duration::from_secs(2);
 /// Events of a deleted room removed in one commit.
 pub const PURGE_EVENTS: usize = 1_000;
 /// Threads that read the database, hence reads at once.
 pub const READ_THREADS: usize = 4;
 /// What is read of the mark that a stop leaves beside the database.
 pub const STOP_MARK_BYTES: u64 = 256;
-/// After a failed commit the database is opened again this often.
+/// After a fault of storage the database is opened again this often.
 pub const STORAGE_RETRY: Duration = Duration::from_millis(250);
 /// Attempts before the process gives up and ends: one minute's worth.
 pub const STORAGE_RETRIES: u32 = 240;

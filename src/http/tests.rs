@@ -67,8 +67,7 @@ impl TestApp {
     fn with(options: Options) -> Self {
         let Options { limits, signup, setup_code, mut after_commit } = options;
         let directory = tempfile::tempdir().unwrap();
-        let store =
-            StoreOptions { directory: directory.path().to_owned(), cache_bytes: 1024 * 1024 };
+        let store = StoreOptions::directory(directory.path(), 1024 * 1024);
         let new = NewDatabase { log: random::log_id().unwrap(), secret: random::secret().unwrap() };
         let (writer, reader, opened) = Writer::open(&store, &new).unwrap();
         let hub = Arc::new(OnceLock::<Arc<Hub>>::new());

@@ -54,7 +54,7 @@ impl House {
     }
 
     fn open(directory: TempDir) -> Self {
-        let options = StoreOptions { directory: directory.path().into(), cache_bytes: 1 << 20 };
+        let options = StoreOptions::directory(directory.path(), 1 << 20);
         let new = NewDatabase { log: LogId(1), secret: [0; 32] };
         let (writer, reader, opened) = Writer::open(&options, &new).unwrap();
         let limits = Limits::default();

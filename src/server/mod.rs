@@ -89,8 +89,7 @@ impl Server {
     /// Opens the database, counts this start in it, and only then listens.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let mut limits = config.limits.clone();
-        let options =
-            StoreOptions { directory: config.data.clone(), cache_bytes: limits.cache_bytes };
+        let options = StoreOptions::directory(config.data.clone(), limits.cache_bytes);
         let (writer, reader, opened) = open(options).await?;
         let listener = match listen(config.listen).await {
             Ok(listener) => listener,

@@ -44,6 +44,18 @@ pub enum ReadError {
     Inconsistent(&'static str),
 }
 
+impl ReadError {
+    /// Whether storage did not do what it was asked, which opening the database again may mend.
+    pub(super) fn is_fault(&self) -> bool {
+        matches!(self, Self::Storage(redb::Error::Io(_) | redb::Error::PreviousIo))
+    }
+
+    /// Whether storage gave back something else than was put into it.
+    pub(super) fn is_damage(&self) -> bool {
+        matches!(self, Self::Record(_) | Self::Inconsistent(_))
+    }
+}
+
 macro_rules! from_redb {
     ($($error:ty),*) => {$(
         impl From<$error> for ReadError {

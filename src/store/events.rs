@@ -56,9 +56,12 @@ pub(super) fn purge(transaction: &WriteTransaction) -> Result<(), ReadError> {
     let mut removed: Vec<(Seq, Option<(u64, String)>)> = Vec::new();
     for entry in events.range((room, 0)..=(room, Seq::MAX))?.take(PURGE_EVENTS) {
         let (key, value) = entry?;
-        let EventKind::Chat { user_id, id, .. } =
-            record::decode::<EventRecord>(value.value())?.kind;
-        removed.push((key.value().1, id.map(|id| (user_id, id))));
+        // A damaged record goes too; its client's id then leads nowhere, in a room that is gone.
+        let client_id = record::decode::<EventRecord>(value.value()).ok().and_then(|record| {
+            let EventKind::Chat { user_id, id, .. } = record.kind;
+            id.map(|id| (user_id, id))
+        });
+        removed.push((key.value().1, client_id));
     }
     for (seq, client_id) in &removed {
         events.remove((room, *seq))?;

@@ -1,33 +1,52 @@
-//! The open database: who else may have it, how it is opened again after a fault, and snapshots.
+//! The open database: how it is opened, and opened again after a fault, and snapshots of it.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use redb::{Database, ReadableDatabase, WriteTransaction};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use redb::{Database, ReadableDatabase, StorageBackend, WriteTransaction};
 
+use super::disk::Disk;
 use super::schema::{self, NewDatabase};
-use super::{OpenError, ReadError, Snapshot};
+use super::{CommitMode, OpenError, ReadError, Snapshot, directory};
 use crate::domain::LogId;
-use crate::domain::limits::STOP_MARK_BYTES;
-
-/// The database's file in the data directory.
-pub(super) const DATABASE_FILE: &str = "parlor.redb";
-/// Held locked while a server uses the directory. Between a clean stop and the next start it also
-/// holds the stop's mark, which the database must match: a copy put back in the place of a database
-/// that has gone on since does not.
-const LOCK_FILE: &str = "parlor.lock";
-/// The first bytes of a redb file.
-const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 
 /// What the server chooses about the store.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    pub directory: PathBuf,
+    pub place: Place,
     pub cache_bytes: usize,
+    pub commit: CommitMode,
+}
+
+impl StoreOptions {
+    /// A database in the file system.
+    #[must_use]
+    pub fn directory(directory: impl Into<PathBuf>, cache_bytes: usize) -> Self {
+        let place = Place::Directory(directory.into());
+        Self { place, cache_bytes, commit: CommitMode::default() }
+    }
+}
+
+/// Where the database is.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// In the file system.
+    Directory(PathBuf),
+    /// Wherever a driver has it, which sees every access and can make it fail.
+    Medium(Medium),
+}
+
+/// Storage for one database that is not in the file system.
+#[derive(Debug, Clone)]
+pub struct Medium {
+    /// Empty at first.
+    pub bytes: Arc<dyn StorageBackend>,
+    /// The mark of the last clean stop.
+    pub stop_mark: Arc<Mutex<String>>,
 }
 
 /// Whether writes reach the disk. Shared by the queue, the writer and readiness.
@@ -69,17 +88,46 @@ pub struct Opened {
 /// Shared by the writer and the readers.
 #[derive(Debug)]
 pub(super) struct Handle {
-    options: StoreOptions,
+    cache_bytes: usize,
+    path: PathBuf,
+    disk: Disk,
     /// `None` while it is being reopened, and once closed.
     database: RwLock<Option<Database>>,
     /// One snapshot serves all readers until the next commit.
     snapshot: Mutex<Option<Arc<Snapshot>>>,
+    stop_mark: StopMark,
+    /// A read has failed and nobody has looked into it yet.
+    faults: (Sender<()>, Receiver<()>),
+}
+
+#[derive(Debug)]
+enum StopMark {
     /// Keeps other servers away for as long as this one lives.
-    lock: File,
+    File(File),
+    Medium(Arc<Mutex<String>>),
+}
+
+impl StopMark {
+    fn read(&self) -> std::io::Result<String> {
+        match self {
+            Self::File(lock) => directory::read_mark(lock),
+            Self::Medium(mark) => Ok(mark.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+        }
+    }
+
+    fn write(&self, text: &str) -> std::io::Result<()> {
+        match self {
+            Self::File(lock) => directory::write_mark(lock, text),
+            Self::Medium(mark) => {
+                text.clone_into(&mut mark.lock().unwrap_or_else(PoisonError::into_inner));
+                Ok(())
+            }
+        }
+    }
 }
 
 impl Handle {
-    /// Opens the database in `options.directory`, making both if they are not there.
+    /// Opens the database in its place, making it if it is not there.
     ///
     /// # Errors
     /// When it is in use, damaged, foreign or newer; an existing file is never replaced.
@@ -87,27 +135,33 @@ impl Handle {
         options: &StoreOptions,
         new: &NewDatabase,
     ) -> Result<(Self, Opened), OpenError> {
-        let directory = &options.directory;
-        std::fs::create_dir_all(directory)
-            .map_err(|source| OpenError::CreateDirectory { path: directory.clone(), source })?;
-        let lock = lock_directory(directory)?;
-        let path = directory.join(DATABASE_FILE);
-        if !path.try_exists().map_err(|source| unreadable(&path, source))? {
-            create(directory, options.cache_bytes, new, &lock)?;
-        }
-        let database = open_database(&path, options.cache_bytes)?;
-        let not_writable = |source| not_writable(directory, source);
-        let mark = read_mark(&lock).map_err(not_writable)?;
+        let cache_bytes = options.cache_bytes;
+        let (path, stop_mark, bytes) = match &options.place {
+            Place::Directory(directory) => open_directory(directory, cache_bytes, new)?,
+            Place::Medium(medium) => open_medium(medium, cache_bytes, new)?,
+        };
+        let disk = Disk::new(bytes);
+        let database = open_database(&disk, &path, cache_bytes)?;
+        let not_writable = |source| directory::not_writable(&path, source);
+        let mark = stop_mark.read().map_err(not_writable)?;
         let opened = schema::start(&database, &path, &mark, new.log)?;
         // From here on only the next clean stop can vouch for the database.
-        write_mark(&lock, "").map_err(not_writable)?;
+        stop_mark.write("").map_err(not_writable)?;
         let handle = Self {
-            options: options.clone(),
+            cache_bytes,
+            path,
+            disk,
             database: RwLock::new(Some(database)),
             snapshot: Mutex::new(None),
-            lock,
+            stop_mark,
+            faults: bounded(1),
         };
         Ok((handle, opened))
+    }
+
+    /// For messages about it.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(super) fn begin_write(&self) -> Result<WriteTransaction, ReadError> {
@@ -123,9 +177,22 @@ impl Handle {
         }
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let transaction = database.as_ref().ok_or(ReadError::Closed)?.begin_read()?;
-        let snapshot = Arc::new(Snapshot::new(transaction));
+        let snapshot = Arc::new(Snapshot::new(transaction, self.disk.openings()));
         *cached = Some(Arc::clone(&snapshot));
         Ok(snapshot)
+    }
+
+    /// Tells the writer that a read has failed over storage, unless it has opened the database
+    /// again since `snapshot` was taken: that made it fail, or mended it.
+    pub(super) fn report_fault(&self, snapshot: Option<&Snapshot>) {
+        if snapshot.is_none_or(|snapshot| snapshot.opening() == self.disk.openings()) {
+            // An error says that the writer has been told already.
+            let _ = self.faults.0.try_send(());
+        }
+    }
+
+    pub(super) fn faults(&self) -> &Receiver<()> {
+        &self.faults.1
     }
 
     /// Called after each commit and before anyone is told of it.
@@ -135,14 +202,15 @@ impl Handle {
 
     /// Says outside the database which state of it the stop leaves; before the database says so.
     pub(super) fn write_stop_mark(&self, mark: &str) -> std::io::Result<()> {
-        write_mark(&self.lock, mark)
+        self.stop_mark.write(mark)
     }
 
-    /// Closes the file and opens it again: redb refuses everything after a failed access.
+    /// Closes the database and opens it again: redb refuses everything after a failed access.
     pub(super) fn reopen(&self) -> Result<(), OpenError> {
         self.close();
-        let path = self.options.directory.join(DATABASE_FILE);
-        let database = open_database(&path, self.options.cache_bytes)?;
+        // Whatever was reported before is being seen to.
+        let _ = self.faults.1.try_recv();
+        let database = open_database(&self.disk, &self.path, self.cache_bytes)?;
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
         Ok(())
     }
@@ -152,109 +220,71 @@ impl Handle {
         self.forget_snapshot();
         let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Err(error)) = database.map(Database::close) {
-            tracing::warn!(%error, "the database did not close cleanly");
+            tracing::debug!(%error, "the database did not close cleanly");
         }
     }
 }
 
-fn unreadable(path: &Path, source: std::io::Error) -> OpenError {
-    OpenError::Unreadable { path: path.to_owned(), source }
-}
+type Found = (PathBuf, StopMark, Arc<dyn StorageBackend>);
 
-fn not_writable(directory: &Path, source: std::io::Error) -> OpenError {
-    OpenError::NotWritable { path: directory.to_owned(), source }
-}
-
-fn read_mark(lock: &File) -> std::io::Result<String> {
-    let mut mark = Vec::new();
-    let mut file = lock;
-    file.rewind()?;
-    file.take(STOP_MARK_BYTES).read_to_end(&mut mark)?;
-    Ok(String::from_utf8_lossy(&mark).into_owned())
-}
-
-fn write_mark(lock: &File, mark: &str) -> std::io::Result<()> {
-    let mut file = lock;
-    file.set_len(0)?;
-    file.rewind()?;
-    file.write_all(mark.as_bytes())?;
-    file.sync_all()
-}
-
-fn lock_directory(directory: &Path) -> Result<File, OpenError> {
-    let not_writable = |source| not_writable(directory, source);
-    let lock = OpenOptions::new()
-        .create(true)
-        .read(true)
-        .write(true)
-        .truncate(false)
-        .open(directory.join(LOCK_FILE))
-        .map_err(not_writable)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(directory.to_owned())),
-        Err(TryLockError::Error(source)) => Err(not_writable(source)),
-    }
-}
-
-/// A new database takes its name only when it is whole, so that a file under that name which is
-/// empty or foreign is never ours and never replaced.
-fn create(
+fn open_directory(
     directory: &Path,
     cache_bytes: usize,
     new: &NewDatabase,
-    lock: &File,
-) -> Result<(), OpenError> {
-    let path = directory.join(DATABASE_FILE);
-    let unfinished = directory.join(format!("{DATABASE_FILE}.new"));
-    let not_writable = |source| not_writable(directory, source);
-    match std::fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(not_writable(error));
-        }
-        _ => {}
+) -> Result<Found, OpenError> {
+    let lock = directory::lock(directory)?;
+    let path = directory.join(directory::DATABASE_FILE);
+    let unreadable = |source| OpenError::Unreadable { path: path.clone(), source };
+    let not_writable = |source| directory::not_writable(directory, source);
+    if !path.try_exists().map_err(unreadable)? {
+        // It takes its name only when it is whole, so that a file under that name which is empty
+        // or foreign is never ours and never replaced.
+        let bytes = directory::create_unfinished(directory)?;
+        create(bytes, cache_bytes, new).map_err(not_writable)?;
+        directory::write_mark(&lock, &schema::stop_mark(new.log, 0, 0)).map_err(not_writable)?;
+        directory::publish(directory).map_err(not_writable)?;
     }
+    let bytes = directory::open(&path)?;
+    Ok((path, StopMark::File(lock), bytes))
+}
+
+fn open_medium(medium: &Medium, cache_bytes: usize, new: &NewDatabase) -> Result<Found, OpenError> {
+    let path = PathBuf::from("medium");
+    let stop_mark = StopMark::Medium(Arc::clone(&medium.stop_mark));
+    let unreadable = |source| OpenError::Unreadable { path: path.clone(), source };
+    if medium.bytes.len().map_err(unreadable)? == 0 {
+        let created = create(Arc::clone(&medium.bytes), cache_bytes, new);
+        created.map_err(|source| directory::not_writable(&path, source))?;
+        let mark = schema::stop_mark(new.log, 0, 0);
+        stop_mark.write(&mark).map_err(|source| directory::not_writable(&path, source))?;
+    }
+    Ok((path, stop_mark, Arc::clone(&medium.bytes)))
+}
+
+fn create(
+    bytes: Arc<dyn StorageBackend>,
+    cache_bytes: usize,
+    new: &NewDatabase,
+) -> std::io::Result<()> {
+    let attached = Disk::new(bytes).attach()?;
     let database = Database::builder()
         .set_cache_size(cache_bytes)
-        .create(&unfinished)
-        .map_err(|error| not_writable(std::io::Error::other(error)))?;
-    schema::initialise(&database, new)
-        .map_err(|error| not_writable(std::io::Error::other(error)))?;
-    database.close().map_err(|error| not_writable(std::io::Error::other(error)))?;
-    write_mark(lock, &schema::stop_mark(new.log, 0, 0)).map_err(not_writable)?;
-    std::fs::rename(&unfinished, &path).map_err(not_writable)?;
-    sync_directory(directory).map_err(not_writable)?;
-    if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        sync_directory(parent).map_err(not_writable)?;
-    }
-    Ok(())
+        .create_with_backend(attached)
+        .map_err(std::io::Error::other)?;
+    schema::initialise(&database, new).map_err(std::io::Error::other)?;
+    database.close().map_err(std::io::Error::other)
 }
 
-/// A name in a directory is durable only once the directory is.
-fn sync_directory(directory: &Path) -> std::io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-fn open_database(path: &Path, cache_bytes: usize) -> Result<Database, OpenError> {
-    let mut head = Vec::with_capacity(MAGIC.len());
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(|source| unreadable(path, source))?;
-    (&file)
-        .take(MAGIC.len() as u64)
-        .read_to_end(&mut head)
-        .map_err(|source| unreadable(path, source))?;
-    if head.is_empty() {
+fn open_database(disk: &Disk, path: &Path, cache_bytes: usize) -> Result<Database, OpenError> {
+    let unreadable = |source| OpenError::Unreadable { path: path.to_owned(), source };
+    let foreign = |reason: String| OpenError::Foreign { path: path.to_owned(), reason };
+    let attached = disk.attach().map_err(unreadable)?;
+    if attached.len().map_err(unreadable)? == 0 {
+        // redb would take it for a new one.
         return Err(OpenError::Empty(path.to_owned()));
     }
-    let foreign = |reason: String| OpenError::Foreign { path: path.to_owned(), reason };
-    if head != MAGIC {
-        return Err(foreign("it does not begin as one".to_owned()));
-    }
     // redb trusts a file that was closed properly and may panic over one that was cut short since.
-    let open = || Database::builder().set_cache_size(cache_bytes).open(path);
+    let open = || Database::builder().set_cache_size(cache_bytes).create_with_backend(attached);
     match catch_unwind(AssertUnwindSafe(open)) {
         Ok(Ok(database)) => Ok(database),
         Ok(Err(error)) => Err(foreign(error.to_string())),

@@ -6,6 +6,8 @@
 
 mod accounts;
 mod command;
+mod directory;
+mod disk;
 mod error;
 mod events;
 mod handle;
@@ -18,6 +20,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod unsynced;
 mod writer;
 
 pub use command::{
@@ -25,11 +28,11 @@ pub use command::{
     SignUpRefused, SlugTaken, StartSession,
 };
 pub use error::{OpenError, ReadError, SubmitError};
-pub use handle::{Health, Opened, StoreOptions};
+pub use handle::{Health, Medium, Opened, Place, StoreOptions};
 pub use queue::WriteQueue;
 pub use reader::{
     Account, Head, LoggedEvent, Page, PageRequest, Reader, RoomRow, Session, Snapshot,
 };
 pub use schema::NewDatabase;
 pub use thread::{DrivenWriter, WriterEnd, WriterThread};
-pub use writer::{Committed, EndedSessions, Writer};
+pub use writer::{CommitMode, Committed, EndedSessions, Writer};

@@ -41,7 +41,7 @@ impl Reader {
         let handle = Arc::clone(&self.handle);
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            read(&*handle.snapshot()?)
+            read_from(&handle, read)
         });
         task.await.map_err(|error| ReadError::Aborted(error.to_string()))?
     }
@@ -57,8 +57,28 @@ impl Reader {
         &self,
         read: impl FnOnce(&Snapshot) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        read(&*self.handle.snapshot()?)
+        read_from(&self.handle, read)
     }
+}
+
+fn read_from<T>(
+    handle: &Handle,
+    read: impl FnOnce(&Snapshot) -> Result<T, ReadError>,
+) -> Result<T, ReadError> {
+    let snapshot = match handle.snapshot() {
+        Ok(snapshot) => snapshot,
+        Err(error) => {
+            if error.is_fault() {
+                handle.report_fault(None);
+            }
+            return Err(error);
+        }
+    };
+    let result = read(&snapshot);
+    if result.as_ref().is_err_and(ReadError::is_fault) {
+        handle.report_fault(Some(&snapshot));
+    }
+    result
 }
 
 /// An account with what only its sign-in needs.
@@ -127,11 +147,17 @@ pub struct Page {
 #[derive(Debug)]
 pub struct Snapshot {
     transaction: ReadTransaction,
+    /// Which opening of the database it belongs to.
+    opening: u64,
 }
 
 impl Snapshot {
-    pub(super) fn new(transaction: ReadTransaction) -> Self {
-        Self { transaction }
+    pub(super) fn new(transaction: ReadTransaction, opening: u64) -> Self {
+        Self { transaction, opening }
+    }
+
+    pub(super) fn opening(&self) -> u64 {
+        self.opening
     }
 
     /// `None`: no such account, or a deleted one.

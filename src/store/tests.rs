@@ -17,7 +17,7 @@ struct Store {
 }
 
 fn options(directory: &Path) -> StoreOptions {
-    StoreOptions { directory: directory.to_owned(), cache_bytes: 1 << 20 }
+    StoreOptions::directory(directory, 1 << 20)
 }
 
 fn new_database() -> NewDatabase {
@@ -150,6 +150,7 @@ fn event(room: RoomId, seq: Seq, id: Option<&str>, text: &str) -> Command {
     })
 }
 
+mod faults;
 mod opening;
 
 #[test]
@@ -360,23 +361,6 @@ fn everything_is_there_after_a_stop_and_after_a_crash() {
     assert_eq!((store.opened.boot, store.opened.clean), (1, false));
     assert_eq!(store.seqs(room, PageRequest::Newest, 9).0, [1]);
     assert_eq!(store.page(room, PageRequest::Newest, 1).head.boot, 0);
-}
-
-/// A second fault, in the repetition of the events of a commit that had landed, replaced that
-/// commit's news with the repetition's: nobody heard that a room was deleted.
-#[test]
-fn a_second_fault_in_a_recovery_keeps_the_first_commits_news() {
-    let mut store = Store::new();
-    let room = store.create_room(&["a"]).unwrap().room_id;
-    let (reply, _outcome) = Reply::channel();
-    let mut batch =
-        vec![event(room, 1, None, "x"), Command::DeleteRoom(DeleteRoom { room, reply })];
-    let news = store.writer.step(&mut batch).unwrap();
-    assert_eq!(news.deleted_rooms, [room]);
-    store.writer.pretend_landed(news.clone());
-    let repeated = Committed { deleted_rooms: Vec::new(), ..news.clone() };
-    store.writer.pretend_uncertain(repeated);
-    assert_eq!(store.writer.recover(&mut batch).unwrap(), news);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::io;
 use std::thread::JoinHandle;
 
-use crossbeam_channel::TryRecvError;
+use crossbeam_channel::{TryRecvError, after, never, select};
 
 use super::ReadError;
 use super::command::Command;
@@ -12,7 +12,7 @@ use super::handle::Health;
 use super::queue::{QueueReceiver, WriteQueue};
 use super::writer::{Committed, Writer};
 use crate::domain::Limits;
-use crate::domain::limits::{BATCH_BYTES, BATCH_COMMANDS, STORAGE_RETRIES, STORAGE_RETRY};
+use crate::domain::limits::{BATCH_BYTES, BATCH_COMMANDS, REST, STORAGE_RETRIES, STORAGE_RETRY};
 
 /// How the writer's thread ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,14 +33,21 @@ pub struct DrivenWriter {
     queue: QueueReceiver,
     health: Health,
     batch: Vec<Command>,
+    /// Nothing was committed since [`Self::rest`].
+    rested: bool,
 }
 
-/// What the queue had.
+/// What there is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Gathered {
+enum Due {
+    /// A batch to commit.
     Work,
+    /// A read has failed: the database has to be opened again.
+    Fault,
+    /// Nothing for so long that it is time to rest.
+    Rest,
     Nothing,
-    /// It is closed and empty.
+    /// The queue is closed and empty.
     Closed,
 }
 
@@ -53,7 +60,13 @@ impl DrivenWriter {
             limits.writer_queue_bytes,
             health.clone(),
         );
-        let driven = Self { writer, queue: receiver, health: health.clone(), batch: Vec::new() };
+        let driven = Self {
+            writer,
+            queue: receiver,
+            health: health.clone(),
+            batch: Vec::new(),
+            rested: false,
+        };
         (driven, queue, health)
     }
 
@@ -61,20 +74,22 @@ impl DrivenWriter {
     /// out. `false`: there was nothing to do.
     ///
     /// # Errors
-    /// When the commit fails. The batch is kept; [`Self::recover`] tries again.
+    /// When storage fails: the commit, or a read before it. The batch is kept; [`Self::recover`]
+    /// tries again.
     pub fn turn(&mut self, told: &mut impl FnMut(Committed)) -> Result<bool, ReadError> {
-        if self.gather(false) != Gathered::Work {
-            return Ok(false);
-        }
-        let committed = self.writer.step(&mut self.batch);
-        if committed.is_err() {
-            self.health.set(false);
-        }
-        self.finish(committed?, told);
-        Ok(true)
+        let due = self.gather();
+        self.perform(due, told).map(|()| due == Due::Work)
     }
 
-    /// After a failed turn: opens the database again and commits what is missing.
+    /// Makes the next start immediate, should this be the last that is heard of the process.
+    ///
+    /// # Errors
+    /// As [`Self::turn`].
+    pub fn rest(&mut self) -> Result<(), ReadError> {
+        self.perform(Due::Rest, &mut |_| {})
+    }
+
+    /// After an error: opens the database again and commits what is missing.
     pub fn recover(&mut self, told: &mut impl FnMut(Committed)) -> Result<(), ReadError> {
         let committed = self.writer.recover(&mut self.batch)?;
         self.health.set(true);
@@ -82,39 +97,80 @@ impl DrivenWriter {
         Ok(())
     }
 
+    fn perform(&mut self, due: Due, told: &mut impl FnMut(Committed)) -> Result<(), ReadError> {
+        let result = match due {
+            Due::Nothing | Due::Closed => Ok(()),
+            Due::Work => {
+                let committed = self.writer.step(&mut self.batch);
+                committed.map(|committed| self.finish(committed, told))
+            }
+            Due::Fault => Err(ReadError::Aborted("a read has failed".to_owned())),
+            Due::Rest => {
+                self.rested = true;
+                self.writer.rest()
+            }
+        };
+        if result.is_err() {
+            self.health.set(false);
+        }
+        result
+    }
+
     fn finish(&mut self, committed: Committed, told: &mut impl FnMut(Committed)) {
+        self.rested = false;
         told(committed);
         self.batch.drain(..).for_each(Command::send_reply);
     }
 
-    /// Takes what waits, at most a batch. With `wait`, waits for the first command unless there is
-    /// other work.
-    fn gather(&mut self, wait: bool) -> Gathered {
-        let mut bytes = 0;
-        let purging = self.writer.purging();
-        if wait && !purging {
-            match self.queue.receiver.recv() {
-                Ok(command) => self.take(command, &mut bytes),
-                Err(_) => return Gathered::Closed,
-            }
+    /// Takes what waits, at most a batch.
+    fn gather(&mut self) -> Due {
+        if self.writer.faults().try_recv().is_ok() {
+            return Due::Fault;
         }
+        let mut bytes = self.batch.iter().map(Command::queued_bytes).sum::<usize>();
         while bytes < BATCH_BYTES && self.batch.len() < BATCH_COMMANDS {
             match self.queue.receiver.try_recv() {
-                Ok(command) => self.take(command, &mut bytes),
-                Err(TryRecvError::Disconnected) if self.batch.is_empty() => {
-                    return Gathered::Closed;
-                }
-                Err(_) if self.batch.is_empty() && !purging => return Gathered::Nothing,
+                Ok(command) => bytes += self.take(command),
+                Err(TryRecvError::Disconnected) if self.batch.is_empty() => return Due::Closed,
+                Err(_) if self.batch.is_empty() && !self.writer.purging() => return Due::Nothing,
                 Err(_) => break,
             }
         }
-        Gathered::Work
+        Due::Work
     }
 
-    fn take(&mut self, command: Command, bytes: &mut usize) {
+    /// The same; with nothing there, waits for something.
+    fn wait(&mut self) -> Due {
+        let due = self.gather();
+        if due != Due::Nothing {
+            return due;
+        }
+        let rest = if self.rested { never() } else { after(REST) };
+        let faults = self.writer.faults().clone();
+        select! {
+            recv(self.queue.receiver) -> command => match command {
+                Ok(command) => {
+                    self.take(command);
+                    self.gather()
+                }
+                Err(_) => Due::Closed,
+            },
+            recv(faults) -> _ => Due::Fault,
+            recv(rest) -> _ => Due::Rest,
+        }
+    }
+
+    fn take(&mut self, command: Command) -> usize {
         self.queue.taken(&command);
-        *bytes += command.queued_bytes();
+        let bytes = command.queued_bytes();
         self.batch.push(command);
+        bytes
+    }
+
+    /// A way past the queue, to damage what is stored.
+    #[cfg(test)]
+    pub(super) fn begin_write(&self) -> Result<redb::WriteTransaction, ReadError> {
+        self.writer.begin_write()
     }
 
     /// The last act of a stop that lost nothing.
@@ -123,8 +179,14 @@ impl DrivenWriter {
     }
 
     fn run(mut self, mut told: impl FnMut(Committed)) -> WriterEnd {
-        while self.gather(true) == Gathered::Work {
-            if !self.commit_at_last(&mut told) {
+        loop {
+            let due = self.wait();
+            if due == Due::Closed {
+                break;
+            }
+            if let Err(error) = self.perform(due, &mut told)
+                && !self.recover_at_last(&error, &mut told)
+            {
                 return WriterEnd::Failed;
             }
         }
@@ -137,19 +199,10 @@ impl DrivenWriter {
         }
     }
 
-    /// Commits the batch, opening the database again as often as it takes. `false`: too often.
-    fn commit_at_last(&mut self, told: &mut impl FnMut(Committed)) -> bool {
-        let error = match self.writer.step(&mut self.batch) {
-            Ok(committed) => {
-                self.finish(committed, told);
-                return true;
-            }
-            Err(error) => error,
-        };
-        self.health.set(false);
+    /// Opens the database again as often as it takes. `false`: too often.
+    fn recover_at_last(&mut self, error: &ReadError, told: &mut impl FnMut(Committed)) -> bool {
         tracing::error!(%error, "storage fails: nothing is acknowledged until it is back");
         for _ in 0..STORAGE_RETRIES {
-            std::thread::sleep(STORAGE_RETRY);
             match self.recover(told) {
                 Ok(()) => {
                     tracing::warn!("storage is back, everything waiting is committed");
@@ -157,6 +210,7 @@ impl DrivenWriter {
                 }
                 Err(error) => tracing::debug!(%error, "storage still fails"),
             }
+            std::thread::sleep(STORAGE_RETRY);
         }
         tracing::error!("storage did not come back: the process ends");
         false

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crossbeam_channel::Receiver;
 use redb::{Durability, WriteTransaction};
 
 use super::command::Command;
@@ -40,8 +41,43 @@ pub struct Writer {
     purging: bool,
     /// What the last step would have made true, while its commit's outcome is unknown.
     uncertain: Option<Committed>,
-    /// The same, once the reopened database has shown that the commit did happen.
-    landed: Option<Committed>,
+    mode: CommitMode,
+}
+
+/// How a commit reaches the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CommitMode {
+    /// One sync. A start after a crash walks over the whole database. Safe against failed syncs
+    /// because [`super::disk`] is; the figures that chose it are in the README.
+    #[default]
+    OnePhase,
+    /// Two syncs, and the same walk.
+    TwoPhase,
+    /// Two syncs and more written; a start after a crash has nothing to walk over.
+    QuickRepair,
+}
+
+impl CommitMode {
+    fn apply_to(self, transaction: &mut WriteTransaction) {
+        match self {
+            Self::OnePhase => {}
+            Self::TwoPhase => transaction.set_two_phase_commit(true),
+            Self::QuickRepair => transaction.set_quick_repair(true),
+        }
+    }
+}
+
+/// A request that could not be applied.
+struct Failed {
+    /// Its place in the batch; `None`: it was an event, which only a fault of storage can stop.
+    index: Option<usize>,
+    error: ReadError,
+}
+
+impl From<ReadError> for Failed {
+    fn from(error: ReadError) -> Self {
+        Self { index: None, error }
+    }
 }
 
 impl Writer {
@@ -53,7 +89,7 @@ impl Writer {
         let (handle, opened) = Handle::open(options, new)?;
         let handle = Arc::new(handle);
         let damaged = |error: ReadError| OpenError::Foreign {
-            path: options.directory.clone(),
+            path: handle.path().to_owned(),
             reason: error.to_string(),
         };
         let mut writer = Self {
@@ -62,12 +98,9 @@ impl Writer {
             batch: 0,
             purging: false,
             uncertain: None,
-            landed: None,
+            mode: options.commit,
         };
-        writer.batch = writer.committed_batch().map_err(damaged)?;
-        let transaction = writer.handle.begin_write().map_err(damaged)?;
-        writer.purging = events::purge_pending(&transaction).map_err(damaged)?;
-        drop(transaction);
+        (writer.batch, writer.purging) = writer.committed_state().map_err(damaged)?;
         Ok((writer, Reader::new(handle), opened))
     }
 
@@ -78,10 +111,39 @@ impl Writer {
 
     /// Applies `batch` in order and commits it. On an error its outcome is unknown until
     /// [`Self::recover`] has asked the reopened database.
+    ///
+    /// A request that meets a damaged record is left out and gets no answer; the others go on.
     pub fn step(&mut self, batch: &mut [Command]) -> Result<Committed, ReadError> {
+        self.uncertain = None;
+        let mut left_out = Vec::new();
+        loop {
+            let mut transaction = self.handle.begin_write()?;
+            transaction.set_durability(Durability::Immediate)?;
+            self.mode.apply_to(&mut transaction);
+            match self.apply(&transaction, batch, &left_out) {
+                Ok(committed) => return self.commit(transaction, committed),
+                Err(Failed { index: Some(index), error }) if error.is_damage() => {
+                    tracing::error!(%error, "a request fails over a damaged record");
+                    left_out.push(index);
+                }
+                Err(Failed { error, .. }) => return Err(error),
+            }
+        }
+    }
+
+    /// A commit that changes nothing, after which a start that follows a crash is immediate.
+    pub fn rest(&mut self) -> Result<(), ReadError> {
         let mut transaction = self.handle.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
-        let committed = self.apply(&transaction, batch)?;
+        CommitMode::QuickRepair.apply_to(&mut transaction);
+        self.commit(transaction, Committed::default()).map(|_| ())
+    }
+
+    fn commit(
+        &mut self,
+        transaction: WriteTransaction,
+        committed: Committed,
+    ) -> Result<Committed, ReadError> {
         if self.purging {
             events::purge(&transaction)?;
         }
@@ -100,18 +162,25 @@ impl Writer {
         &self,
         transaction: &WriteTransaction,
         batch: &mut [Command],
-    ) -> Result<Committed, ReadError> {
+        left_out: &[usize],
+    ) -> Result<Committed, Failed> {
         let mut committed = Committed::default();
         let is_event = |command: &Command| events::as_event(command).is_some();
+        let mut index = 0;
         for run in batch.chunk_by_mut(|a, b| is_event(a) && is_event(b)) {
             if is_event(&run[0]) {
                 let events = run.iter().filter_map(events::as_event);
                 let last = events::apply(transaction, events, self.boot)?;
                 committed.heads.extend(last.iter().map(|(room, stamp)| (*room, stamp.seq)));
-            } else {
-                for command in run {
-                    self.apply_other(transaction, command, &mut committed)?;
+                index += run.len();
+                continue;
+            }
+            for command in run {
+                if !left_out.contains(&index) {
+                    self.apply_other(transaction, command, &mut committed)
+                        .map_err(|error| Failed { index: Some(index), error })?;
                 }
+                index += 1;
             }
         }
         Ok(committed)
@@ -160,32 +229,30 @@ impl Writer {
     }
 
     /// After a failed step: opens the database again, which tells what became of the batch, and
-    /// commits what is missing.
+    /// commits it if it did not land.
     pub fn recover(&mut self, batch: &mut [Command]) -> Result<Committed, ReadError> {
         self.handle.reopen().map_err(|error| ReadError::Aborted(error.to_string()))?;
-        let found = self.committed_batch()?;
-        if found > self.batch {
-            self.batch = found;
-            // What landed may be the repetition below, of an earlier batch that landed too: then
-            // it is that batch whose news are still to be told.
-            let landed = self.uncertain.take();
-            self.landed = self.landed.take().or(landed);
+        let (found, purging) = self.committed_state()?;
+        if found > self.batch
+            && let Some(landed) = self.uncertain.take()
+        {
+            // The answers settled before the commit stand: applied again, a sign-up would be told
+            // that its own name is taken.
+            (self.batch, self.purging) = (found, purging);
+            return Ok(landed);
         }
-        if self.landed.is_none() {
-            return self.step(batch);
-        }
-        // The answers settled before the commit stand: applied again, a sign-up would be told that
-        // its own name is taken. Events can be written twice.
-        let events = batch.iter().filter_map(events::as_event).cloned();
-        let mut events: Vec<Command> = events.map(Command::Event).collect();
-        self.step(&mut events)?;
-        Ok(self.landed.take().unwrap_or_default())
+        self.step(batch)
     }
 
-    /// As if a commit had been found to have landed, and its repetition were under way.
+    /// A read has failed since this was last asked: redb refuses everything until it is reopened.
+    #[must_use]
+    pub fn faults(&self) -> &Receiver<()> {
+        self.handle.faults()
+    }
+
     #[cfg(test)]
-    pub(super) fn pretend_landed(&mut self, committed: Committed) {
-        self.landed = Some(committed);
+    pub(super) fn begin_write(&self) -> Result<WriteTransaction, ReadError> {
+        self.handle.begin_write()
     }
 
     /// As if the last commit had reported a failure.
@@ -195,10 +262,11 @@ impl Writer {
         self.uncertain = Some(committed);
     }
 
-    fn committed_batch(&self) -> Result<u64, ReadError> {
+    /// The number of the last batch, and whether events of deleted rooms are left.
+    fn committed_state(&self) -> Result<(u64, bool), ReadError> {
         let transaction = self.handle.begin_write()?;
-        let meta = transaction.open_table(META)?;
-        read_u64(&meta, META_BATCH)
+        let batch = read_u64(&transaction.open_table(META)?, META_BATCH)?;
+        Ok((batch, events::purge_pending(&transaction)?))
     }
 
     /// The last act of a stop that lost nothing.

@@ -22,7 +22,7 @@ const MESSAGES: usize = 15;
 const TEXT_BYTES: usize = 16_000;
 
 fn app(directory: &TempDir, limits: &Limits) -> Arc<App> {
-    let store = StoreOptions { directory: directory.path().to_owned(), cache_bytes: 1 << 20 };
+    let store = StoreOptions::directory(directory.path(), 1 << 20);
     let new = NewDatabase { log: LogId(1), secret: [1; 32] };
     let (writer, reader, opened) = Writer::open(&store, &new).unwrap();
     let hub = Arc::new(OnceLock::<Arc<Hub>>::new());

@@ -22,7 +22,7 @@ fn a_file_that_is_no_database_is_refused_and_never_replaced() {
         (b"redb\x1A\x0A\xA9\x0D\x0A".to_vec(), "is not a database of this server"),
     ] {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join(handle::DATABASE_FILE);
+        let path = directory.path().join(directory::DATABASE_FILE);
         std::fs::write(&path, &content).unwrap();
         let error = open_error(&directory);
         assert!(error.contains(expected), "{error}");
@@ -41,7 +41,7 @@ fn a_file_cut_short_anywhere_is_refused_or_whole() {
     let Store { directory, writer, reader, .. } = store;
     drop(reader);
     writer.close().unwrap();
-    let path = directory.path().join(handle::DATABASE_FILE);
+    let path = directory.path().join(directory::DATABASE_FILE);
     let whole = std::fs::read(&path).unwrap();
     for tenth in 1..10 {
         let cut = &whole[..whole.len() / 10 * tenth];
@@ -76,7 +76,7 @@ fn a_copy_put_back_has_another_name_and_its_seqs_jump() {
     let Store { directory, writer, reader, .. } = store;
     drop(reader);
     writer.close().unwrap();
-    let path = directory.path().join(handle::DATABASE_FILE);
+    let path = directory.path().join(directory::DATABASE_FILE);
     let copy = std::fs::read(&path).unwrap();
 
     // The same database goes on, stops or crashes, and the copy is put in its place.
@@ -91,7 +91,7 @@ fn a_copy_put_back_has_another_name_and_its_seqs_jump() {
         } else {
             drop(writer);
         }
-        std::fs::write(directory.join(handle::DATABASE_FILE), &copy).unwrap();
+        std::fs::write(directory.join(directory::DATABASE_FILE), &copy).unwrap();
         let new = NewDatabase { log: LogId(43), ..new_database() };
         let (writer, reader, opened) = Writer::open(&options(&directory), &new).unwrap();
         assert_eq!((opened.restored, opened.clean), (true, false));
