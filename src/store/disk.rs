@@ -2,9 +2,9 @@
 //!
 //! When a sync fails, the kernel may mark the pages clean that never reached the disk: the next
 //! sync succeeds, reads are answered from memory, and a power cut later takes away what everybody
-//! believed to be safe. So everything written since the last good sync is kept, and after a fault it
-//! is written and synced again before the database is opened on it. That makes commits of one sync
-//! as safe as those of two, for a copy in memory of what a commit writes.
+//! believed to be safe. So everything written since the last good sync is kept, and after a fault
+//! it is written and synced again before the database is opened on it. That makes commits of one
+//! sync as safe as those of two, for a copy in memory of what a commit writes.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};

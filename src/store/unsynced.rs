@@ -74,6 +74,7 @@ fn to_index(bytes: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
     use proptest::prelude::*;
 
     #[derive(Debug, Clone)]
@@ -84,7 +85,7 @@ mod tests {
 
     fn op() -> impl Strategy<Value = Op> {
         prop_oneof![
-            8 => (any::<u8>(), proptest::collection::vec(any::<u8>(), 0..40))
+            8 => (any::<u8>(), vec(any::<u8>(), 0..40))
                 .prop_map(|(offset, data)| Op::Write(offset, data)),
             1 => any::<u8>().prop_map(Op::Truncate),
         ]
@@ -92,7 +93,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn holds_what_was_written_last_at_each_place(ops in proptest::collection::vec(op(), 0..40)) {
+        fn holds_what_was_written_last_at_each_place(ops in vec(op(), 0..40)) {
             let mut unsynced = Unsynced::default();
             let mut model = [None; 300];
             for op in ops {
