@@ -130,6 +130,8 @@ pub const REST: Duration = Duration::from_secs(2);
 pub const PURGE_EVENTS: usize = 1_000;
 /// Threads that read the database, hence reads at once.
 pub const READ_THREADS: usize = 4;
+/// Reads that wait for one of them; further ones wait for a place.
+pub const READ_QUEUE: usize = 1_024;
 /// What is read of the mark that a stop leaves beside the database.
 pub const STOP_MARK_BYTES: u64 = 256;
 /// After a fault of storage the database is opened again this often.

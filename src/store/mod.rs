@@ -11,6 +11,7 @@ mod disk;
 mod error;
 mod events;
 mod handle;
+mod pool;
 mod queue;
 mod reader;
 pub mod record;

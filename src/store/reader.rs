@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use redb::ReadTransaction;
-use tokio::sync::Semaphore;
 
 use super::ReadError;
 use super::handle::Handle;
+use super::pool::Pool;
 use super::record::{self, EventRecord, RecordError, RoomRecord, SessionRecord, UserRecord};
 use super::tables::{
     BY_CLIENT_ID, EVENTS, HEADS, ROOM_BY_SLUG, ROOMS, SESSIONS, USER_BY_NAME, USERS,
 };
-use crate::domain::limits::{PAGE_BYTES, READ_THREADS};
+use crate::domain::limits::PAGE_BYTES;
 use crate::domain::{
     ChatEvent, DELETED_USERNAME, MessageId, Millis, Room, RoomId, Seq, SessionId, Slug, User,
     UserId, Username,
@@ -23,12 +23,12 @@ use crate::domain::{
 #[derive(Debug, Clone)]
 pub struct Reader {
     handle: Arc<Handle>,
-    permits: Arc<Semaphore>,
+    pool: Pool,
 }
 
 impl Reader {
     pub(super) fn new(handle: Arc<Handle>) -> Self {
-        Self { handle, permits: Arc::new(Semaphore::new(READ_THREADS)) }
+        Self { handle, pool: Pool::new() }
     }
 
     /// Runs `read` on the pool, over a snapshot taken after this call.
@@ -36,20 +36,19 @@ impl Reader {
         &self,
         read: impl FnOnce(&Snapshot) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let permits = Arc::clone(&self.permits);
-        let permit = permits.acquire_owned().await.map_err(|_| ReadError::Closed)?;
         let handle = Arc::clone(&self.handle);
-        let task = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+        let job = move || {
+            // Given back before the answer: nobody's database stays open behind it.
+            let handle = handle;
             read_from(&handle, read)
-        });
-        task.await.map_err(|error| ReadError::Aborted(error.to_string()))?
+        };
+        self.pool.run(job).await
     }
 
     /// Whether no read is under way.
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
-        self.permits.available_permits() == READ_THREADS
+        self.pool.is_idle()
     }
 
     /// The same on the caller's thread, for drivers that have no runtime.

@@ -1,0 +1,227 @@
+//! A server without its sockets: the use cases, the rooms, the writer's thread.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parlor::app::{App, Caller, Parts, Settings, Signup};
+use parlor::clock::Clock;
+use parlor::domain::{
+    ChatEvent, Delivery, Identity, Limits, LogId, MessageBody, MessageId, Role, RoomId, RoomName,
+    RoomRef, SessionId, Slug, Stamp, UserId, Username,
+};
+use parlor::hub::{Connection, Hub};
+use parlor::store::{
+    Command, CommitMode, CreateRoom, NewDatabase, NewEvent, Reply, StoreOptions, Writer, WriterEnd,
+    WriterThread,
+};
+use parlor::transport::{Budget, Outbound};
+
+use tokio::task::JoinHandle;
+
+use super::Failure;
+
+/// The message that everybody sends: 100 bytes.
+const TEXT: &str = "0123456789012345678901234567890123456789012345678901234567890123456789\
+                    012345678901234567890123456789";
+/// The bounds of a small box; the rates are off, since one user sends for all.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// Events in one commit while the database is filled.
+const BATCH: u64 = 4_096;
+
+/// A database with rooms and messages.
+#[derive(Debug)]
+pub struct Filled {
+    pub directory: PathBuf,
+    rooms: u64,
+}
+
+fn limits() -> Limits {
+    Limits { messages_per_second: 0, cache_bytes: CACHE_BYTES, ..Limits::default() }
+}
+
+fn options(directory: &Path, commit: CommitMode) -> StoreOptions {
+    StoreOptions { commit, ..StoreOptions::directory(directory, CACHE_BYTES) }
+}
+
+fn user() -> Result<UserId, Failure> {
+    UserId::new(1).map_err(|error| error.to_string().into())
+}
+
+fn room_id(id: u64) -> Result<RoomId, Failure> {
+    RoomId::new(id).map_err(|error| error.to_string().into())
+}
+
+/// Makes `rooms` rooms that hold `rows` messages together, each with an id.
+pub fn fill(directory: &Path, rooms: u64, rows: u64) -> Result<Filled, Failure> {
+    let new = NewDatabase { log: LogId(1), secret: [1; 32] };
+    let (mut writer, _, _) = Writer::open(&options(directory, CommitMode::default()), &new)?;
+    for number in 1..=rooms {
+        let create = CreateRoom {
+            name: RoomName::parse("Room").map_err(|error| error.to_string())?,
+            slugs: vec![Slug::parse(&format!("room-{number}")).map_err(|e| e.to_string())?],
+            created_by: user()?,
+            created_at: 1,
+            delivery: Delivery::Immediate,
+            reply: Reply::channel().0,
+        };
+        writer.step(&mut [Command::CreateRoom(create)])?;
+    }
+    let each = rows / rooms;
+    let mut row = 0;
+    while row < each * rooms {
+        let end = (row + BATCH).min(each * rooms);
+        let batch: Result<Vec<Command>, Failure> =
+            (row..end).map(|row| event(row, rooms)).collect();
+        writer.step(&mut batch?)?;
+        row = end;
+    }
+    writer.close()?;
+    Ok(Filled { directory: directory.to_owned(), rooms })
+}
+
+fn event(row: u64, rooms: u64) -> Result<Command, Failure> {
+    let seq = row / rooms + 1;
+    let id = format!("filled{row:016}");
+    Ok(Command::Event(NewEvent {
+        room: room_id(row % rooms + 1)?,
+        event: ChatEvent {
+            stamp: Stamp { seq, at: 1, count: seq, prev: None },
+            user_id: user()?,
+            id: Some(MessageId::parse(&id).map_err(|error| error.to_string())?),
+            body: body()?,
+        },
+    }))
+}
+
+fn body() -> Result<MessageBody, Failure> {
+    MessageBody::parse(TEXT, TEXT.len()).map_err(|error| error.to_string().into())
+}
+
+#[derive(Debug)]
+pub struct House {
+    app: Arc<App>,
+    /// The writer, and the task that takes in what it commits.
+    running: std::sync::Mutex<Option<(WriterThread, JoinHandle<()>)>>,
+    pub commits: Arc<AtomicU64>,
+    window: usize,
+    body: MessageBody,
+    identity: Identity,
+    rooms: u64,
+}
+
+impl House {
+    pub fn open(filled: &Filled, commit: CommitMode) -> Result<Arc<Self>, Failure> {
+        let new = NewDatabase { log: LogId(1), secret: [1; 32] };
+        let (writer, reader, opened) = Writer::open(&options(&filled.directory, commit), &new)?;
+        let limits = limits();
+        let (told, mut commits) = tokio::sync::mpsc::channel(64);
+        let tell = move |committed| {
+            // An error says that the house is closed.
+            let _ = told.blocking_send(committed);
+        };
+        let thread = WriterThread::start(writer, &limits, tell, |_| {})?;
+        let hub = Hub::new(reader.clone(), thread.queue.clone(), opened.boot, &limits);
+        let count = Arc::new(AtomicU64::new(0));
+        let (live, counted) = (Arc::clone(&hub), Arc::clone(&count));
+        let commits = tokio::spawn(async move {
+            while let Some(committed) = commits.recv().await {
+                live.committed(&committed);
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let parts = Parts {
+            hub,
+            clock: Clock::system(),
+            reader,
+            queue: thread.queue.clone(),
+            health: thread.health.clone(),
+            token_secret: opened.secret,
+        };
+        let window = limits.unacknowledged;
+        let settings = Settings {
+            limits,
+            log: opened.log,
+            signup: Signup::Open,
+            token_ttl: Duration::from_hours(1),
+            setup_code: None,
+        };
+        let identity = Identity {
+            user_id: user()?,
+            username: Username::parse("sender").map_err(|error| error.to_string())?,
+            role: Role::Member,
+            session: SessionId(1),
+            expires_at: u64::MAX,
+        };
+        Ok(Arc::new(Self {
+            app: App::new(parts, settings),
+            running: std::sync::Mutex::new(Some((thread, commits))),
+            commits: count,
+            window,
+            body: body()?,
+            identity,
+            rooms: filled.rooms,
+        }))
+    }
+
+    /// A connection whose socket takes everything.
+    pub fn caller(&self, number: u64) -> Caller {
+        let budget = Budget::new(usize::MAX);
+        let outbound = Outbound::stream(tokio::io::sink(), usize::MAX, budget);
+        let driven = Arc::clone(&outbound);
+        tokio::spawn(async move { driven.drive().await });
+        let connection = Some(Connection::new(number, outbound));
+        Caller { identity: self.identity.clone(), connection }
+    }
+
+    pub async fn post(
+        &self,
+        caller: &Caller,
+        room: u64,
+        id: Option<MessageId>,
+    ) -> Result<(), Failure> {
+        let posted = self.app.post(caller, room_id(room)?, self.body.clone(), id).await;
+        posted.map(|_| ()).map_err(|refusal| format!("refused: {refusal:?}").into())
+    }
+
+    /// Waits until `caller` may send one more.
+    pub async fn window(&self, caller: &Caller) {
+        if let Some(connection) = &caller.connection {
+            connection.window_below(self.window).await;
+        }
+    }
+
+    /// Waits for the last ack.
+    pub async fn acknowledged(&self, caller: &Caller) {
+        if let Some(connection) = &caller.connection {
+            connection.window_below(1).await;
+        }
+    }
+
+    /// How many messages there are on disk.
+    pub async fn stored(&self) -> Result<u64, Failure> {
+        let mut stored = 0;
+        for room in 1..=self.rooms {
+            let view = self.app.room(RoomRef::Id(room_id(room)?)).await;
+            stored += view.map_err(|refusal| format!("{refusal:?}"))?.count;
+        }
+        Ok(stored)
+    }
+
+    pub async fn close(&self) -> Result<(), Failure> {
+        let running = self.running.lock().ok().and_then(|mut running| running.take());
+        let (thread, commits) = running.ok_or("closed twice")?;
+        thread.queue.close();
+        let end = tokio::task::spawn_blocking(move || thread.join()).await?;
+        commits.await?;
+        if end == WriterEnd::Clean { Ok(()) } else { Err(format!("the writer: {end:?}").into()) }
+    }
+
+    pub async fn load_rooms(&self, rooms: u64) -> Result<(), Failure> {
+        for room in 1..=rooms {
+            self.app.hub.room(room_id(room)?).await?;
+        }
+        Ok(())
+    }
+}
