@@ -1,6 +1,6 @@
 //! A server without its sockets: the use cases, the rooms, the writer's thread.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,95 +8,19 @@ use std::time::Duration;
 use parlor::app::{App, Caller, Parts, Settings, Signup};
 use parlor::clock::Clock;
 use parlor::domain::{
-    ChatEvent, Delivery, Identity, Limits, LogId, MessageBody, MessageId, Role, RoomId, RoomName,
-    RoomRef, SessionId, Slug, Stamp, UserId, Username,
+    Identity, Limits, MessageBody, MessageId, Role, RoomRef, SessionId, Username,
 };
 use parlor::hub::{Connection, Hub};
-use parlor::store::{
-    Command, CommitMode, CreateRoom, NewDatabase, NewEvent, Reply, StoreOptions, Writer, WriterEnd,
-    WriterThread,
-};
+use parlor::store::{CommitMode, Writer, WriterEnd, WriterThread};
 use parlor::transport::{Budget, Outbound};
-
 use tokio::task::JoinHandle;
 
 use super::Failure;
+use super::fill::{CACHE_BYTES, body, new_database, options, room_id, user};
 
-/// The message that everybody sends: 100 bytes.
-const TEXT: &str = "0123456789012345678901234567890123456789012345678901234567890123456789\
-                    012345678901234567890123456789";
 /// The bounds of a small box; the rates are off, since one user sends for all.
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
-/// Events in one commit while the database is filled.
-const BATCH: u64 = 4_096;
-
-/// A database with rooms and messages.
-#[derive(Debug)]
-pub struct Filled {
-    pub directory: PathBuf,
-    rooms: u64,
-}
-
 fn limits() -> Limits {
     Limits { messages_per_second: 0, cache_bytes: CACHE_BYTES, ..Limits::default() }
-}
-
-fn options(directory: &Path, commit: CommitMode) -> StoreOptions {
-    StoreOptions { commit, ..StoreOptions::directory(directory, CACHE_BYTES) }
-}
-
-fn user() -> Result<UserId, Failure> {
-    UserId::new(1).map_err(|error| error.to_string().into())
-}
-
-fn room_id(id: u64) -> Result<RoomId, Failure> {
-    RoomId::new(id).map_err(|error| error.to_string().into())
-}
-
-/// Makes `rooms` rooms that hold `rows` messages together, each with an id.
-pub fn fill(directory: &Path, rooms: u64, rows: u64) -> Result<Filled, Failure> {
-    let new = NewDatabase { log: LogId(1), secret: [1; 32] };
-    let (mut writer, _, _) = Writer::open(&options(directory, CommitMode::default()), &new)?;
-    for number in 1..=rooms {
-        let create = CreateRoom {
-            name: RoomName::parse("Room").map_err(|error| error.to_string())?,
-            slugs: vec![Slug::parse(&format!("room-{number}")).map_err(|e| e.to_string())?],
-            created_by: user()?,
-            created_at: 1,
-            delivery: Delivery::Immediate,
-            reply: Reply::channel().0,
-        };
-        writer.step(&mut [Command::CreateRoom(create)])?;
-    }
-    let each = rows / rooms;
-    let mut row = 0;
-    while row < each * rooms {
-        let end = (row + BATCH).min(each * rooms);
-        let batch: Result<Vec<Command>, Failure> =
-            (row..end).map(|row| event(row, rooms)).collect();
-        writer.step(&mut batch?)?;
-        row = end;
-    }
-    writer.close()?;
-    Ok(Filled { directory: directory.to_owned(), rooms })
-}
-
-fn event(row: u64, rooms: u64) -> Result<Command, Failure> {
-    let seq = row / rooms + 1;
-    let id = format!("filled{row:016}");
-    Ok(Command::Event(NewEvent {
-        room: room_id(row % rooms + 1)?,
-        event: ChatEvent {
-            stamp: Stamp { seq, at: 1, count: seq, prev: None },
-            user_id: user()?,
-            id: Some(MessageId::parse(&id).map_err(|error| error.to_string())?),
-            body: body()?,
-        },
-    }))
-}
-
-fn body() -> Result<MessageBody, Failure> {
-    MessageBody::parse(TEXT, TEXT.len()).map_err(|error| error.to_string().into())
 }
 
 #[derive(Debug)]
@@ -112,9 +36,8 @@ pub struct House {
 }
 
 impl House {
-    pub fn open(filled: &Filled, commit: CommitMode) -> Result<Arc<Self>, Failure> {
-        let new = NewDatabase { log: LogId(1), secret: [1; 32] };
-        let (writer, reader, opened) = Writer::open(&options(&filled.directory, commit), &new)?;
+    pub fn open(directory: &Path, rooms: u64, commit: CommitMode) -> Result<Arc<Self>, Failure> {
+        let (writer, reader, opened) = Writer::open(&options(directory, commit), &new_database())?;
         let limits = limits();
         let (told, mut commits) = tokio::sync::mpsc::channel(64);
         let tell = move |committed| {
@@ -161,7 +84,7 @@ impl House {
             window,
             body: body()?,
             identity,
-            rooms: filled.rooms,
+            rooms,
         }))
     }
 

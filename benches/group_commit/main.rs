@@ -9,11 +9,13 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own")]
 
 mod disk;
+#[path = "../shared/fill.rs"]
+mod fill;
 mod house;
 mod latency;
 mod load;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -72,18 +74,18 @@ fn run(plan: &Plan) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let place = tempfile::tempdir_in(&plan.directory)?;
     eprintln!("group_commit: {} messages are stored first", plan.rows);
-    let filled = house::fill(place.path(), ROOMS, plan.rows)?;
-    runtime.block_on(latencies(plan, &filled))?;
-    runtime.block_on(throughput(plan, &filled))
+    fill::fill(place.path(), CommitMode::default(), ROOMS, plan.rows)?.close()?;
+    runtime.block_on(latencies(plan, place.path()))?;
+    runtime.block_on(throughput(plan, place.path()))
 }
 
 /// One message after the other, each awaited, in turns with the disk's own sync.
-async fn latencies(plan: &Plan, filled: &house::Filled) -> Result<(), Failure> {
+async fn latencies(plan: &Plan, place: &Path) -> Result<(), Failure> {
     println!("\none message at a time over {} stored, from publication to ack:", plan.rows);
     println!("{:14} {:>9} {:>9} {:>11} {:>6}", "commit", "p50", "p99", "fdatasync", "ratio");
     for (name, mode) in MODES {
-        let house = House::open(filled, mode)?;
-        let outcome = latency::measure(&house, &filled.directory).await?;
+        let house = House::open(place, ROOMS, mode)?;
+        let outcome = latency::measure(&house, place).await?;
         house.close().await?;
         let ratio = outcome.ack_p50.as_secs_f64() / outcome.sync_p50.as_secs_f64();
         println!(
@@ -96,12 +98,12 @@ async fn latencies(plan: &Plan, filled: &house::Filled) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn throughput(plan: &Plan, filled: &house::Filled) -> Result<(), Failure> {
+async fn throughput(plan: &Plan, place: &Path) -> Result<(), Failure> {
     println!("\nmessages acknowledged in a second, for {} s each:", plan.seconds);
     println!("{:14} {:14} {:>12} {:>14}", "ids", "rooms", "acks/s", "in one commit");
     for rooms in [1, ROOMS] {
         for ids in [Ids::None, Ids::Rising, Ids::Random] {
-            let house = House::open(filled, CommitMode::default())?;
+            let house = House::open(place, ROOMS, CommitMode::default())?;
             let load = Load { rooms, ids, time: Duration::from_secs(plan.seconds) };
             let before = house.stored().await?;
             let outcome = load.run(&house).await?;

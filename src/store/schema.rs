@@ -117,6 +117,8 @@ fn begin_boot(
 ) -> Result<Opened, ReadError> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
+    // Until something is written, a crash leaves nothing to walk over.
+    transaction.set_quick_repair(true);
     let done = usize::try_from(found.saturating_sub(1)).unwrap_or(usize::MAX);
     for migration in migrations.iter().skip(done) {
         migration(&transaction)?;

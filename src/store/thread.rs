@@ -33,7 +33,7 @@ pub struct DrivenWriter {
     queue: QueueReceiver,
     health: Health,
     batch: Vec<Command>,
-    /// Nothing was committed since [`Self::rest`].
+    /// Nothing was committed since the start or [`Self::rest`].
     rested: bool,
 }
 
@@ -65,7 +65,7 @@ impl DrivenWriter {
             queue: receiver,
             health: health.clone(),
             batch: Vec::new(),
-            rested: false,
+            rested: true,
         };
         (driven, queue, health)
     }
