@@ -9,7 +9,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own")]
 
 mod disk;
-#[path = "../shared/fill.rs"]
+#[path = "../store/fill.rs"]
 mod fill;
 mod house;
 mod latency;
