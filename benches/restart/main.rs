@@ -3,9 +3,9 @@
 //! `cargo bench --bench restart -- --rows 1000000 --dir target`
 //!
 //! A process of its own fills a database and dies without closing it; others open it, under load
-//! or for a rest, and die as well; then comes the start that is measured. A start asks the kernel to
-//! drop what it has cached of the file, so that all of them read from the disk; before the cold ones
-//! everything else is dropped too, if that is permitted.
+//! or for a rest, and die as well; then comes the start that is measured. A start asks the kernel
+//! to drop what it has cached of the file, so that all of them read from the disk; before the cold
+//! ones everything else is dropped too, if that is permitted.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own")]
 
