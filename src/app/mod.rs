@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use crate::auth::{Passwords, RandomError, Tokens};
 use crate::clock::Clock;
 pub use crate::config::Signup;
-use crate::domain::{Limits, LogId, Refusal};
+use crate::domain::{Delivery, Limits, LogId, Refusal};
 use crate::hub::Hub;
 use crate::store::{Command, Health, ReadError, Reader, Snapshot, SubmitError, WriteQueue};
 
@@ -47,6 +47,8 @@ pub struct Settings {
     pub log: LogId,
     pub signup: Signup,
     pub token_ttl: Duration,
+    /// Of new rooms that do not say theirs.
+    pub delivery: Delivery,
     /// Needed for the first account; `None`: whoever comes first may make it.
     pub setup_code: Option<SetupCode>,
 }

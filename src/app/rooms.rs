@@ -21,7 +21,8 @@ const RANDOM_SLUGS: usize = 3;
 pub struct CreateRoomRequest {
     pub name: RoomName,
     pub slug: Option<Slug>,
-    pub delivery: Delivery,
+    /// `None`: the server's default.
+    pub delivery: Option<Delivery>,
 }
 
 /// A room as it is shown: what is fixed, and where its committed log stands.
@@ -56,7 +57,7 @@ impl App {
             slugs,
             created_by: identity.user_id,
             created_at: self.clock.now(),
-            delivery: request.delivery,
+            delivery: request.delivery.unwrap_or(self.settings.delivery),
             reply,
         };
         let room = self

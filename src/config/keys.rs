@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tracing_subscriber::EnvFilter;
 
+use crate::domain::Delivery;
 use crate::domain::limits::{MESSAGE_BYTES_MAX, TOKEN_TTL, WRITER_QUEUE_MESSAGES_MAX};
 
 use super::secret::Secret;
@@ -102,6 +103,8 @@ macro_rules! limit {
 }
 
 const SIGNUP: &[(&str, Signup)] = &[("open", Signup::Open), ("closed", Signup::Closed)];
+const DELIVERY: &[(&str, Delivery)] =
+    &[("immediate", Delivery::Immediate), ("committed", Delivery::Committed)];
 const LOG_FORMAT: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 
 /// Every setting, those of one section together.
@@ -181,6 +184,17 @@ pub static KEYS: &[Key] = &[
             Some(file) => string(&file.to_string_lossy()),
             None => Shown::Unset,
         },
+    },
+    Key {
+        name: "rooms.delivery",
+        about: "When a new room hears a message: at once, or once it is on disk. A room can ask.",
+        form: Form::Text("\"immediate\" or \"committed\""),
+        flag: None,
+        read: |config, value| {
+            config.rooms.delivery = value.choice(DELIVERY)?;
+            Ok(())
+        },
+        show: |config| string(name_of(config.rooms.delivery, DELIVERY)),
     },
     Key {
         name: "log.format",

@@ -14,8 +14,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::domain::Limits;
 use crate::domain::limits::FRAME_SPARE_BYTES;
+use crate::domain::{Delivery, Limits};
 
 pub use fault::{Fault, Faults, Origin};
 pub use keys::{Form, KEYS, Key, Shown, find};
@@ -33,6 +33,7 @@ pub struct Config {
     /// The directory that holds the database.
     pub data: PathBuf,
     pub auth: AuthConfig,
+    pub rooms: RoomsConfig,
     pub log: LogConfig,
     pub limits: Limits,
 }
@@ -54,6 +55,12 @@ pub enum Signup {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomsConfig {
+    /// Of new rooms that do not say theirs.
+    pub delivery: Delivery,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
     pub format: LogFormat,
     /// Directives of `tracing_subscriber::EnvFilter`.
@@ -72,6 +79,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             data: PathBuf::from("data"),
             auth: AuthConfig::default(),
+            rooms: RoomsConfig::default(),
             log: LogConfig::default(),
             limits: Limits::default(),
         }
@@ -82,6 +90,12 @@ impl Default for AuthConfig {
     fn default() -> Self {
         let token_ttl = Duration::from_hours(30 * 24);
         Self { signup: Signup::Open, token_ttl, secret: None }
+    }
+}
+
+impl Default for RoomsConfig {
+    fn default() -> Self {
+        Self { delivery: Delivery::Immediate }
     }
 }
 

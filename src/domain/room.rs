@@ -6,14 +6,23 @@ use super::{Millis, RoomId, RoomName, Slug, UserId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
     Immediate,
+    Committed,
 }
 
 impl Delivery {
+    pub const ALL: [Self; 2] = [Self::Immediate, Self::Committed];
+
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Immediate => "immediate",
+            Self::Committed => "committed",
         }
+    }
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|delivery| delivery.as_str() == text)
     }
 }
 

@@ -22,9 +22,9 @@ pub(super) struct CreateRoom {
     /// `a-z`, `0-9` and `-`, not digits alone; made from the name, if left out.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 64)]
     slug: Option<Slug>,
-    /// `immediate`.
+    /// `immediate` or `committed`; the server's default, if left out.
     #[schema(value_type = Option<String>, example = "immediate")]
-    delivery: Delivery,
+    delivery: Option<Delivery>,
 }
 
 impl FromFields for CreateRoom {
@@ -32,14 +32,12 @@ impl FromFields for CreateRoom {
         let name = fields.required("name", text(RoomName::parse));
         let slug = fields.optional("slug", text(Slug::parse));
         let delivery = fields.optional("delivery", text(delivery));
-        let delivery = delivery.unwrap_or(Delivery::Immediate);
         finish(fields, name.map(|name| Self { name, slug, delivery }))
     }
 }
 
 fn delivery(text: &str) -> Result<Delivery, &'static str> {
-    let known = [Delivery::Immediate].into_iter().find(|delivery| delivery.as_str() == text);
-    known.ok_or("must be \"immediate\"")
+    Delivery::parse(text).ok_or("must be \"immediate\" or \"committed\"")
 }
 
 /// What is fixed about a room, and where its log stands on disk.
@@ -53,6 +51,7 @@ pub(super) struct RoomBody {
     /// The creator's `userId`.
     created_by: u64,
     created_at: u64,
+    /// `immediate` or `committed`.
     #[schema(example = "immediate")]
     delivery: &'static str,
     /// The lowest seq still stored; 0: none.

@@ -22,7 +22,7 @@ use super::Readiness;
 use crate::app::{App, Parts, Settings, SetupCode, Signup};
 use crate::auth::random;
 use crate::clock::Clock;
-use crate::domain::Limits;
+use crate::domain::{Delivery, Limits};
 use crate::hub::Hub;
 use crate::store::{Committed, NewDatabase, StoreOptions, Writer, WriterThread};
 
@@ -35,6 +35,7 @@ struct Options {
     limits: Limits,
     signup: Signup,
     setup_code: Option<String>,
+    delivery: Delivery,
     /// Called on the writer's thread after each commit.
     after_commit: Box<dyn FnMut() + Send>,
 }
@@ -45,6 +46,7 @@ impl Default for Options {
             limits: Limits { sign_ins_per_minute: 0, ..Limits::default() },
             signup: Signup::Open,
             setup_code: None,
+            delivery: Delivery::Immediate,
             after_commit: Box::new(|| {}),
         }
     }
@@ -65,7 +67,7 @@ impl TestApp {
     }
 
     fn with(options: Options) -> Self {
-        let Options { limits, signup, setup_code, mut after_commit } = options;
+        let Options { limits, signup, setup_code, delivery, mut after_commit } = options;
         let directory = tempfile::tempdir().unwrap();
         let store = StoreOptions::directory(directory.path(), 1024 * 1024);
         let new = NewDatabase { log: random::log_id().unwrap(), secret: random::secret().unwrap() };
@@ -98,6 +100,7 @@ impl TestApp {
             log: opened.log,
             signup,
             token_ttl: TTL,
+            delivery,
             setup_code: setup_code.map(SetupCode),
         };
         let app = App::new(parts, settings);

@@ -10,7 +10,7 @@ use super::Connection;
 use super::state::{Cut, Item, Member, Phase, PublishError, State, Uncommitted};
 use crate::domain::limits::TYPING_INTERVAL_MS;
 use crate::domain::{
-    self, ChatEvent, MessageBody, MessageId, Millis, Refusal, RoomId, Seq, Stamp, UserId,
+    self, ChatEvent, Delivery, MessageBody, MessageId, Millis, Refusal, RoomId, Seq, Stamp, UserId,
 };
 use crate::protocol::{ChatDraft, ServerFrame};
 use crate::store::{Command, DeleteRoom, NewEvent, Reply, RoomRow, SubmitError, WriteQueue};
@@ -132,7 +132,12 @@ impl Room {
             Uncommitted { seq: stamp.seq, at: stamp.at, user: post.user, id, from: post.from };
         state.uncommitted.push_back(uncommitted);
         let (first, last, count) = (stamp.seq, stamp.seq, stamp.count);
-        state.broadcast(Item::Events { first, last, count, frames: draft.stamp(&stamp) });
+        let item = Item::Events { first, last, count, frames: draft.stamp(&stamp) };
+        if self.holds_back() {
+            state.broadcast_silently(item);
+        } else {
+            state.broadcast(item);
+        }
         drop(state);
         // The commit gives the id free, not the end of this call.
         if let Some(mut reservation) = reservation {
@@ -157,9 +162,23 @@ impl Room {
             }
         }
         self.committed.send_replace(seq);
+        if self.holds_back() {
+            state.ring();
+        }
         for (_, connection) in state.awaiting_commit.drain() {
             connection.ring();
         }
+    }
+
+    /// Whether nobody hears a message before it is committed.
+    fn holds_back(&self) -> bool {
+        self.info.delivery == Delivery::Committed
+    }
+
+    /// Whether members may hear of what has this seq; in a room that holds back, they are rung when
+    /// that becomes true.
+    pub(super) fn may_be_heard(&self, seq: Seq) -> bool {
+        !self.holds_back() || self.committed_seq() >= seq
     }
 
     /// Waits until everything up to `seq` is on disk.
@@ -179,10 +198,11 @@ impl Room {
         self.state().head
     }
 
-    /// The lowest seq stored; 0: none yet.
+    /// The lowest seq stored, of those that may be heard; 0: none yet.
     #[must_use]
     pub fn first(&self) -> Seq {
-        self.state().first
+        let first = self.state().first;
+        if self.may_be_heard(first) { first } else { 0 }
     }
 
     /// Rings `connection` at the next commit, unless `seq` is committed by now.
@@ -206,13 +226,24 @@ impl Room {
             state.presence.enter(member.user, &member.username);
             state.members.insert(member.connection.id, member);
         }
-        Ok((state.cut(), state.presence.snapshot(self.id())))
+        Ok((self.cut_in(&state), state.presence.snapshot(self.id())))
     }
 
     /// Another cut for a member that fell behind; `Err`: the room is gone.
     pub fn cut(&self) -> Result<Cut, Closed> {
         let state = self.state();
-        if state.phase == Phase::Deleted { Err(Closed) } else { Ok(state.cut()) }
+        if state.phase == Phase::Deleted { Err(Closed) } else { Ok(self.cut_in(&state)) }
+    }
+
+    /// What may not be heard yet is not counted either.
+    fn cut_in(&self, state: &State) -> Cut {
+        let mut cut = state.cut();
+        if self.holds_back() {
+            cut.head = self.committed_seq();
+            cut.first = if cut.head == 0 { 0 } else { cut.first };
+            cut.count -= state.uncommitted.len() as u64;
+        }
+        cut
     }
 
     pub fn leave(&self, connection: u64) {

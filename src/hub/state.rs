@@ -47,10 +47,13 @@ pub struct Member {
     pub username: Arc<str>,
 }
 
-/// A moment in a room: the log serves everything up to `head`, the receiver everything after.
+/// A moment in a room: the log serves everything up to `seam`, the receiver everything after.
 #[derive(Debug)]
 pub struct Cut {
     pub(super) live: broadcast::Receiver<Item>,
+    pub(super) seam: Seq,
+    /// Where the room stands for who comes in here: at the seam or, where nobody hears what is not
+    /// committed, at the last committed seq.
     pub head: Seq,
     pub first: Seq,
     pub count: u64,
@@ -150,13 +153,19 @@ impl State {
 
     pub(super) fn cut(&self) -> Cut {
         let live = self.live.subscribe();
-        Cut { live, head: self.head, first: self.first, count: self.count }
+        let (seam, head) = (self.head, self.head);
+        Cut { live, seam, head, first: self.first, count: self.count }
     }
 
     pub(super) fn broadcast(&self, item: Item) {
+        self.broadcast_silently(item);
+        self.ring();
+    }
+
+    /// For what nobody may hear yet: whoever makes it heard rings.
+    pub(super) fn broadcast_silently(&self, item: Item) {
         // An error says that nobody listens.
         let _ = self.live.send(item);
-        self.ring();
     }
 
     pub(super) fn ring(&self) {

@@ -22,6 +22,8 @@ pub struct Subscription {
     connection: Arc<Connection>,
     user: UserId,
     live: broadcast::Receiver<Item>,
+    /// Received, but not to be heard before its commit; what comes behind it waits with it.
+    held: Option<Item>,
     /// Everything up to this seq has been handed out, and this many events were before.
     cursor: Seq,
     count: u64,
@@ -70,16 +72,19 @@ impl Subscription {
         after: Option<Seq>,
     ) -> Self {
         let cursor = after.map_or(cut.head, |after| after.min(cut.head));
-        let catch_up = after.map(|_| cut.head);
-        Self { room, connection, user, live: cut.live, cursor, count: cut.count, catch_up }
+        // Also who wants only what comes finds it in the log where it lies between head and seam.
+        let catch_up = (after.is_some() || cut.seam > cut.head).then_some(cut.seam);
+        let (live, held, count) = (cut.live, None, cut.count);
+        Self { room, connection, user, live, held, cursor, count, catch_up }
     }
 
     /// Begins anew behind `after`, from another cut.
     pub fn restart(&mut self, cut: Cut, after: Seq) {
         self.live = cut.live;
+        self.held = None;
         self.cursor = after.min(cut.head);
         self.count = cut.count;
-        self.catch_up = Some(cut.head);
+        self.catch_up = Some(cut.seam);
     }
 
     #[must_use]
@@ -106,15 +111,21 @@ impl Subscription {
         }
     }
 
-    fn step_behind(&mut self, head: Seq) -> Step {
+    /// Whether the log has nothing more to give: the channel does.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.catch_up.is_none()
+    }
+
+    fn step_behind(&mut self, seam: Seq) -> Step {
         if self.room.is_deleted() {
             return Step::Gone(Gone::Deleted);
         }
-        if self.cursor >= head {
+        if self.cursor >= seam {
             self.catch_up = None;
             return Step::CaughtUp;
         }
-        let upto = self.room.committed_seq().min(head);
+        let upto = self.room.committed_seq().min(seam);
         if upto <= self.cursor {
             self.room.ring_at_commit(&self.connection, self.cursor + 1);
             return Step::Idle;
@@ -124,7 +135,12 @@ impl Subscription {
 
     fn step_live(&mut self) -> Step {
         loop {
-            match self.live.try_recv() {
+            let item = self.held.take().map_or_else(|| self.live.try_recv(), Ok);
+            match item {
+                Ok(Item::Events { last, .. }) if !self.room.may_be_heard(last) => {
+                    self.held = item.ok();
+                    return Step::Idle;
+                }
                 Ok(Item::Events { first, last, count, frames }) => {
                     // The channel of a cut begins right behind it.
                     debug_assert!(first > self.cursor);
@@ -150,8 +166,8 @@ impl Subscription {
     fn fall_behind(&mut self) -> Step {
         let Ok(cut) = self.room.cut() else { return Step::Gone(Gone::Deleted) };
         self.live = cut.live;
-        self.catch_up = Some(cut.head);
-        self.step_behind(cut.head)
+        self.catch_up = Some(cut.seam);
+        self.step_behind(cut.seam)
     }
 
     /// Takes what was read for [`Step::ReadLog`] and gives the frames to send. `events`: the first

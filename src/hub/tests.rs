@@ -19,6 +19,7 @@ use crate::store::{
 use crate::transport::{Budget, Outbound};
 
 mod clients;
+mod committed;
 
 struct House {
     directory: TempDir,
@@ -33,19 +34,23 @@ struct House {
 
 impl House {
     fn new() -> Self {
+        Self::with(Delivery::Immediate)
+    }
+
+    fn with(delivery: Delivery) -> Self {
         let mut house = Self::open(tempfile::tempdir().unwrap());
-        assert_eq!(house.create_room("room"), room_id());
+        assert_eq!(house.create_room("room", delivery), room_id());
         house
     }
 
-    fn create_room(&mut self, name: &str) -> RoomId {
+    fn create_room(&mut self, name: &str, delivery: Delivery) -> RoomId {
         let (reply, mut outcome) = Reply::channel();
         let create = CreateRoom {
             name: RoomName::parse(name).unwrap(),
             slugs: vec![Slug::parse(name).unwrap()],
             created_by: user(1),
             created_at: 1,
-            delivery: Delivery::Immediate,
+            delivery,
             reply,
         };
         self.queue.submit(Command::CreateRoom(create)).unwrap();
@@ -281,7 +286,7 @@ fn a_room_is_never_live_twice() {
     while !house.reader.is_idle() {
         std::thread::yield_now();
     }
-    assert_eq!(house.create_room("second"), second);
+    assert_eq!(house.create_room("second", Delivery::Immediate), second);
     assert!(house.runtime.block_on(a).unwrap().is_none());
     let one = house.runtime.block_on(b).unwrap().unwrap();
     let other = house.runtime.block_on(hub.room(second)).unwrap().unwrap();

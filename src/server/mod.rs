@@ -122,6 +122,7 @@ impl Server {
             log: opened.log,
             signup: config.auth.signup,
             token_ttl: config.auth.token_ttl,
+            delivery: config.rooms.delivery,
             setup_code: match &first_account {
                 FirstAccount::SetupCode(code) => Some(SetupCode(code.clone())),
                 FirstAccount::Exists | FirstAccount::Closed | FirstAccount::Open => None,

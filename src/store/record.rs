@@ -91,7 +91,7 @@ pub struct RoomRecord {
     pub name: String,
     pub created_by: u64,
     pub created_at: u64,
-    /// 0 immediate.
+    /// 0 immediate, 1 committed.
     pub delivery: u8,
 }
 
@@ -139,6 +139,7 @@ impl RoomRecord {
             created_at: room.created_at,
             delivery: match room.delivery {
                 Delivery::Immediate => 0,
+                Delivery::Committed => 1,
             },
         }
     }
@@ -153,6 +154,7 @@ impl RoomRecord {
             created_at: self.created_at,
             delivery: match self.delivery {
                 0 => Delivery::Immediate,
+                1 => Delivery::Committed,
                 _ => return Err(RecordError::Impossible("delivery")),
             },
         })

@@ -76,9 +76,9 @@ impl Session {
         };
         let (room, cut, people) = self.app.join(join.room, &member).await?;
         let joined = self.joined(&room, join, (cut.head, cut.first, cut.count), reference);
-        // Who catches up hears who is there when it has.
-        let people = if join.after.is_none() { people } else { Bytes::new() };
         let subscription = Subscription::new(room, member.connection, member.user, cut, join.after);
+        // Who catches up hears who is there when it has.
+        let people = if subscription.is_live() { people } else { Bytes::new() };
         self.rooms.enter(subscription, &self.connection.outbound, [joined, people]);
         self.state().joined(join.room);
         self.connection.ring();

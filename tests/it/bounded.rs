@@ -46,6 +46,7 @@ fn app(directory: &TempDir, limits: &Limits) -> Arc<App> {
         log: opened.log,
         signup: Signup::Open,
         token_ttl: Duration::from_hours(1),
+        delivery: Delivery::Immediate,
         setup_code: None,
     };
     App::new(parts, settings)
@@ -63,7 +64,7 @@ async fn fill(app: &App) -> String {
     let identity = app.authenticate(&token).await.unwrap();
     for room in 0..ROOMS {
         let name = RoomName::parse(&format!("r{room}")).unwrap();
-        let request = CreateRoomRequest { name, slug: None, delivery: Delivery::Immediate };
+        let request = CreateRoomRequest { name, slug: None, delivery: None };
         let view = app.create_room(&identity, request).await.unwrap();
         let room = app.live_room(view.room.room_id).await.unwrap();
         for _ in 0..MESSAGES {

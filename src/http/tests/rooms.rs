@@ -64,7 +64,7 @@ async fn every_fault_of_a_room_is_told_at_once() {
     let app = TestApp::new();
     let token = app.sign_up("ann").await;
     app.post("/api/v1/rooms", &token, json!({})).await.is_invalid(&["name"]);
-    let body = json!({"name": "", "slug": "123", "delivery": "committed"});
+    let body = json!({"name": "", "slug": "123", "delivery": "sometimes"});
     let answer = app.post("/api/v1/rooms", &token, body).await;
     answer.is_invalid(&["name", "slug", "delivery"]);
     let body = json!({"name": "x".repeat(81), "slug": "A", "delivery": 1});

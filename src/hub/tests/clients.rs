@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::{House, room_id};
-use crate::domain::Seq;
+use crate::domain::{Delivery, Seq};
 use crate::hub::Subscription;
 use crate::store::PageRequest;
 
@@ -87,13 +87,24 @@ impl Client {
     }
 }
 
+fn log(house: &House) -> BTreeMap<Seq, String> {
+    let everything = PageRequest::After(0, Seq::MAX >> 1);
+    let page = house.reader.read_now(|snapshot| snapshot.page(room_id(), everything, 10_000));
+    let events = page.unwrap().unwrap().events.into_iter().map(|logged| logged.event);
+    events.map(|event| (event.stamp.seq, event.body.as_str().to_owned())).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    /// Whatever happens, in the end every client holds exactly the log behind where it came in.
+    /// Whatever happens, in the end every client holds exactly the log behind where it came in; and
+    /// in a room that delivers what is committed, it never holds anything else.
     #[test]
-    fn every_client_holds_the_log(events in events()) {
-        let mut house = House::new();
+    fn every_client_holds_the_log(
+        delivery in prop_oneof![Just(Delivery::Immediate), Just(Delivery::Committed)],
+        events in events(),
+    ) {
+        let mut house = House::with(delivery);
         let mut said = 0;
         let mut clients: [Client; 3] = Default::default();
         let mut all = events;
@@ -124,17 +135,20 @@ proptest! {
                         client.subscription = None;
                     }
                     house = house.crash();
+                    if delivery == Delivery::Committed {
+                        let log = log(&house);
+                        for client in &clients {
+                            prop_assert!(client.cursor <= log.keys().last().copied().unwrap_or(0));
+                            prop_assert!(client.held.iter().all(|held| log.get(held.0) == Some(held.1)));
+                        }
+                    }
                     for client in &mut clients {
                         client.enter(&house, true);
                     }
                 }
             }
         }
-        let everything = PageRequest::After(0, Seq::MAX >> 1);
-        let page = house.reader.read_now(|snapshot| snapshot.page(room_id(), everything, 10_000));
-        let log: BTreeMap<Seq, String> = page.unwrap().unwrap().events.iter()
-            .map(|logged| (logged.event.stamp.seq, logged.event.body.as_str().to_owned()))
-            .collect();
+        let log = log(&house);
         for client in &clients {
             let mut expected = log.clone();
             expected.retain(|seq, _| *seq > client.from);
