@@ -97,6 +97,7 @@ fn every_source_reads_every_kind_of_value() {
         )
         .env("PARLOR_LIMITS__MESSAGE_BYTES", "20000")
         .env("PARLOR_LIMITS__MESSAGES_PER_SECOND", "0")
+        .env("PARLOR_ROOMS__DELIVERY", "committed")
         .env("PARLOR_LOG__FORMAT", "json")
         .env("PARLOR_LOG__FILTER", "warn,parlor=debug")
         .env("PARLOR_AUTH__SECRET", SECRET)
@@ -105,6 +106,7 @@ fn every_source_reads_every_kind_of_value() {
     assert_eq!(config.listen, "[::1]:0".parse::<SocketAddr>().unwrap());
     assert_eq!(config.auth.token_ttl, Duration::from_hours(12));
     assert_eq!(config.auth.secret.unwrap().as_bytes(), SECRET.as_bytes());
+    assert_eq!(config.rooms.delivery, Delivery::Committed);
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!(config.log.filter, "warn,parlor=debug");
     assert_eq!(config.limits.frame_bytes, 0x2_0000);
@@ -118,7 +120,7 @@ fn mistakes_in_one_file_are_told_together_each_with_its_line() {
     let faults = sources().file(
         "# A comment.\nlisten = 'localhost:8080'\n\n[auth]\nsignup = 'maybe'\ntoken_ttl = 30\n\
          secret = 'short'\nsercet = 'x'\n\n[limits]\nmessage_bytes = 0\nframe_bytes = '9'\n\
-         [limts]\nx = 1\ny = 2\n",
+         [limts]\nx = 1\ny = 2\n[rooms]\ndelivery = 'later'\n",
     );
     let expected = [
         "parlor.toml line 2: listen must be an IP address and port such as 127.0.0.1:8080 or \
@@ -131,6 +133,7 @@ fn mistakes_in_one_file_are_told_together_each_with_its_line() {
         "parlor.toml line 12: limits.frame_bytes must be an integer from 1 to 1048576, not the \
          string \"9\"",
         "parlor.toml line 13: \"limts\" is no setting",
+        "parlor.toml line 17: rooms.delivery must be \"immediate\" or \"committed\", not \"later\"",
     ];
     assert_eq!(faults.faults(), expected);
 }

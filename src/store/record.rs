@@ -241,6 +241,10 @@ mod tests {
             delivery: 0,
         };
         assert_eq!(encode(&room).unwrap(), [1, 1, b'a', 1, b'A', 1, 2, 0]);
+        let committed = RoomRecord { delivery: 1, ..room };
+        let committed = committed.room(1).unwrap();
+        assert_eq!(committed.delivery, Delivery::Committed);
+        assert_eq!(RoomRecord::new(&committed).delivery, 1);
     }
 
     #[test]

@@ -1,56 +1,20 @@
 //! What one connection can make the server hold, seen from inside: the very session, over a pipe.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
 
-use parlor::app::{App, CreateRoomRequest, Parts, Settings, SignUpRequest, Signup};
-use parlor::clock::Clock;
-use parlor::domain::{Delivery, Limits, LogId, MessageBody, Password, RoomName, Username};
-use parlor::hub::{Hub, Post};
-use parlor::store::{Committed, NewDatabase, StoreOptions, Writer, WriterThread};
-use parlor::transport::{Budget, Outbound};
-use parlor::ws::{Sessions, serve};
-use tempfile::TempDir;
+use parlor::app::{App, CreateRoomRequest, SignUpRequest};
+use parlor::domain::{Limits, MessageBody, Password, RoomName, Username};
+use parlor::hub::Post;
+use parlor::transport::Outbound;
+use parlor::ws::serve;
 use tokio::io::AsyncReadExt;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use crate::inside::{app, sessions};
 use crate::support::within;
 
 const ROOMS: usize = 40;
 const MESSAGES: usize = 15;
 const TEXT_BYTES: usize = 16_000;
-
-fn app(directory: &TempDir, limits: &Limits) -> Arc<App> {
-    let store = StoreOptions::directory(directory.path(), 1 << 20);
-    let new = NewDatabase { log: LogId(1), secret: [1; 32] };
-    let (writer, reader, opened) = Writer::open(&store, &new).unwrap();
-    let hub = Arc::new(OnceLock::<Arc<Hub>>::new());
-    let tell = {
-        let hub = Arc::clone(&hub);
-        move |committed: Committed| hub.get().unwrap().committed(&committed)
-    };
-    let thread = WriterThread::start(writer, limits, tell, |_| {}).unwrap();
-    let live = Hub::new(reader.clone(), thread.queue.clone(), opened.boot, limits);
-    hub.set(Arc::clone(&live)).unwrap();
-    let parts = Parts {
-        hub: live,
-        clock: Clock::system(),
-        reader,
-        queue: thread.queue.clone(),
-        health: thread.health.clone(),
-        token_secret: opened.secret,
-    };
-    let settings = Settings {
-        limits: limits.clone(),
-        log: opened.log,
-        signup: Signup::Open,
-        token_ttl: Duration::from_hours(1),
-        delivery: Delivery::Immediate,
-        setup_code: None,
-    };
-    App::new(parts, settings)
-}
 
 /// Makes the rooms and what is said there; gives a token.
 async fn fill(app: &App) -> String {
@@ -91,16 +55,9 @@ fn join(room: usize) -> Vec<u8> {
 async fn a_slow_reader_that_is_behind_in_many_rooms_holds_about_its_limit() {
     let directory = tempfile::tempdir().unwrap();
     let limits = Limits::default();
-    let app = app(&directory, &limits);
+    let app = app(&directory, &limits, || {});
     let token = fill(&app).await;
-    let sessions = Arc::new(Sessions {
-        app,
-        tracker: TaskTracker::new(),
-        stop: CancellationToken::new(),
-        acting: TaskTracker::new(),
-        output: Budget::new(limits.waiting_bytes_total),
-        input: Budget::new(limits.partial_input_bytes),
-    });
+    let sessions = sessions(app, &limits);
     let (mut client, server) = tokio::io::duplex(1024);
     let (read, write) = tokio::io::split(server);
     let outbound = Outbound::stream(write, limits.waiting_bytes, Arc::clone(&sessions.output));

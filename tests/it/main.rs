@@ -5,6 +5,7 @@
 mod bad_frames;
 mod bounded;
 mod closing;
+mod committed;
 mod configuration;
 mod conversation;
 mod crash;
@@ -13,6 +14,7 @@ mod data_directory;
 mod history;
 mod http_edge;
 mod ids;
+mod inside;
 mod joining;
 mod killing;
 mod limits;

@@ -60,6 +60,31 @@ async fn a_slug_is_taken_once_and_a_suggested_one_gives_way() {
 }
 
 #[tokio::test]
+async fn a_room_delivers_as_it_was_asked_to_or_as_the_server_does() {
+    for default in Delivery::ALL {
+        let app = TestApp::with(Options { delivery: default, ..Options::default() });
+        let token = app.sign_up("ann").await;
+        for (wish, made) in [
+            (json!(null), default.as_str()),
+            (json!("immediate"), "immediate"),
+            (json!("committed"), "committed"),
+        ] {
+            let body = json!({"name": "Den", "delivery": wish});
+            let answer = app.post("/api/v1/rooms", &token, body).await;
+            assert_eq!(
+                (answer.status.as_u16(), &answer.json["room"]["delivery"]),
+                (201, &json!(made))
+            );
+            let path = format!("/api/v1/rooms/{}", answer.json["room"]["roomId"]);
+            assert_eq!(app.get(&path, &token).await.json, answer.json);
+            let path = format!("{path}/messages");
+            let said = app.post(&path, &token, json!({"message": "a"})).await;
+            assert_eq!(said.status, 201);
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_fault_of_a_room_is_told_at_once() {
     let app = TestApp::new();
     let token = app.sign_up("ann").await;

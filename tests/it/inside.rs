@@ -1,0 +1,149 @@
+//! The server put together by hand, so that a test can stop the news of commits on their way.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use parlor::app::{App, Parts, Settings, Signup};
+use parlor::clock::Clock;
+use parlor::domain::{Delivery, Limits, LogId};
+use parlor::http::{self, Readiness};
+use parlor::hub::Hub;
+use parlor::store::{Committed, NewDatabase, StoreOptions, Writer, WriterThread};
+use parlor::transport::{Budget, PatientStream};
+use parlor::ws::{self, Sessions};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use crate::support::Person;
+
+/// `before_news`: called behind each commit, on the writer's thread, before anybody hears of it.
+pub fn app(
+    directory: &TempDir,
+    limits: &Limits,
+    before_news: impl Fn() + Send + 'static,
+) -> Arc<App> {
+    let store = StoreOptions::directory(directory.path(), 1 << 20);
+    let new = NewDatabase { log: LogId(1), secret: [1; 32] };
+    let (writer, reader, opened) = Writer::open(&store, &new).unwrap();
+    let hub = Arc::new(OnceLock::<Arc<Hub>>::new());
+    let tell = {
+        let hub = Arc::clone(&hub);
+        move |committed: Committed| {
+            before_news();
+            hub.get().unwrap().committed(&committed);
+        }
+    };
+    let thread = WriterThread::start(writer, limits, tell, |_| {}).unwrap();
+    let live = Hub::new(reader.clone(), thread.queue.clone(), opened.boot, limits);
+    hub.set(Arc::clone(&live)).unwrap();
+    let parts = Parts {
+        hub: live,
+        clock: Clock::system(),
+        reader,
+        queue: thread.queue.clone(),
+        health: thread.health.clone(),
+        token_secret: opened.secret,
+    };
+    let settings = Settings {
+        limits: limits.clone(),
+        log: opened.log,
+        signup: Signup::Open,
+        token_ttl: Duration::from_hours(1),
+        delivery: Delivery::Immediate,
+        setup_code: None,
+    };
+    App::new(parts, settings)
+}
+
+pub fn sessions(app: Arc<App>, limits: &Limits) -> Arc<Sessions> {
+    Arc::new(Sessions {
+        app,
+        tracker: TaskTracker::new(),
+        stop: CancellationToken::new(),
+        acting: TaskTracker::new(),
+        output: Budget::new(limits.waiting_bytes_total),
+        input: Budget::new(limits.partial_input_bytes),
+    })
+}
+
+/// Lets the news of commits pass, or not.
+#[derive(Default)]
+struct Gate {
+    closed: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn set(&self, closed: bool) {
+        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = closed;
+        self.opened.notify_all();
+    }
+
+    fn pass(&self) {
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.opened.wait_while(closed, |closed| *closed);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// A server whose disk can be made to take its time.
+pub struct Inside {
+    pub addr: SocketAddr,
+    gate: Arc<Gate>,
+    _directory: TempDir,
+}
+
+impl Inside {
+    pub async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let limits = Limits { sign_ins_per_minute: 0, messages_per_second: 0, ..Limits::default() };
+        let gate = Arc::new(Gate::default());
+        let passing = Arc::clone(&gate);
+        let app = app(&directory, &limits, move || passing.pass());
+        let router = http::router(Arc::clone(&app), Readiness::default());
+        let router = http::finish(router.merge(ws::router(sessions(app, &limits))));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            loop {
+                let (socket, _) = listener.accept().await.unwrap();
+                let router = router.clone();
+                let service = service_fn(move |request: hyper::Request<Incoming>| {
+                    router.clone().oneshot(request.map(Body::new))
+                });
+                let io = TokioIo::new(PatientStream::new(socket, Duration::from_mins(1)));
+                let connection = http1::Builder::new().serve_connection(io, service);
+                tokio::spawn(connection.with_upgrades());
+            }
+        });
+        Self { addr, gate, _directory: directory }
+    }
+
+    pub async fn person(&self, username: &str) -> Person {
+        Person::sign_up(self.addr, username).await
+    }
+
+    /// From here on no commit returns.
+    pub fn hold(&self) {
+        self.gate.set(true);
+    }
+
+    pub fn release(&self) {
+        self.gate.set(false);
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
