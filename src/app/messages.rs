@@ -129,7 +129,7 @@ impl App {
         Ok((room_id, posted))
     }
 
-    async fn room_id(&self, reference: RoomRef) -> Result<RoomId, Refusal> {
+    pub async fn room_id(&self, reference: RoomRef) -> Result<RoomId, Refusal> {
         match reference {
             RoomRef::Id(id) => Ok(id),
             slug @ RoomRef::Slug(_) => Ok(self.room(slug).await?.room.room_id),

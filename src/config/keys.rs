@@ -234,9 +234,14 @@ pub static KEYS: &[Key] = &[
         connections_per_user,
         1..=100_000,
         "connections",
-        "WebSocket connections of one user; the oldest is closed for one more."
+        "WebSockets and event streams of one user; the oldest is closed for one more."
     ),
-    limit!(connections, 1..=1_000_000, "connections", "WebSocket connections of the process."),
+    limit!(
+        connections,
+        1..=1_000_000,
+        "connections",
+        "WebSockets and event streams of the process."
+    ),
     limit!(
         messages_per_second,
         0..=1_000_000,

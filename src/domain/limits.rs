@@ -55,6 +55,12 @@ pub const DURABLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Rooms or messages on one page.
 pub const PAGE_ITEMS: RangeInclusive<u64> = 1..=200;
 pub const PAGE_ITEMS_DEFAULT: u64 = 50;
+/// A stream of events that has nothing to tell says so with a comment this often.
+pub const EVENTS_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Bytes of live events that are put together for one write; one event is always taken.
+pub const EVENTS_CHUNK_BYTES: usize = 64 * 1024;
+/// How long a write of an answer may wait once its connection is to end.
+pub const HURRIED_STALL: Duration = Duration::from_secs(1);
 /// A client's own `x-request-id`; a longer one is replaced.
 pub const REQUEST_ID_BYTES: usize = 64;
 /// What an answer quotes of a body that is not JSON.
@@ -165,9 +171,9 @@ pub struct Limits {
     pub frame_bytes: usize,
     /// Rooms that one connection may be in.
     pub rooms_per_connection: usize,
-    /// WebSocket connections of one user; the oldest is closed for one more.
+    /// WebSockets and streams of events of one user; the oldest is closed for one more.
     pub connections_per_user: usize,
-    /// WebSocket connections of the process.
+    /// WebSockets and streams of events of the process.
     pub connections: usize,
     /// Messages of one user a second (rate).
     pub messages_per_second: u32,

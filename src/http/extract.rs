@@ -15,6 +15,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::Http;
 use super::problem::Problem;
+use super::query::Query;
 use super::trace::Speaker;
 use crate::domain::limits::{BODY_BYTES, BODY_TIMEOUT, ERROR_DETAIL_CHARACTERS};
 use crate::domain::{Identity, Limits, Refusal, RoomRef};
@@ -50,6 +51,29 @@ impl FromRequestParts<Http> for Identity {
             speaker.is(identity.user_id);
         }
         Ok(identity)
+    }
+}
+
+/// Who opens a stream: as [`Identity`], but the token may stand in the query, where browsers have
+/// to put it; that one goes first, as it does for a WebSocket.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) identity: Identity,
+    pub(super) token: String,
+}
+
+impl FromRequestParts<Http> for Listener {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Problem> {
+        let query = Query::new(parts.uri.query());
+        let token = query.text("token").or_else(|| bearer(&parts.headers));
+        let token = token.ok_or(Refusal::Unauthorized)?.to_owned();
+        let identity = http.app.authenticate(&token).await?;
+        if let Some(speaker) = parts.extensions.get::<Speaker>() {
+            speaker.is(identity.user_id);
+        }
+        Ok(Self { identity, token })
     }
 }
 

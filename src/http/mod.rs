@@ -4,6 +4,8 @@
 //! A handler reads its request, calls one use case and shows the result; it decides nothing.
 
 mod accounts;
+mod event_stream;
+mod events;
 mod extract;
 mod messages;
 mod openapi;
@@ -16,17 +18,19 @@ mod tests;
 mod trace;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::{Router, middleware};
 use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::domain::limits::BODIES_BYTES;
+use crate::domain::limits::{BODIES_BYTES, EVENTS_KEEP_ALIVE};
 use crate::transport::Budget;
 
+pub use events::Hurry;
 pub use extract::PeerAddr;
 
 /// Where the calls of accounts, rooms and messages stand.
@@ -41,31 +45,53 @@ struct Http {
     document: Bytes,
     /// Bytes of all bodies that are being read.
     bodies: Arc<Budget>,
+    streams: Streams,
+}
+
+/// What streams of events share.
+#[derive(Debug, Clone)]
+pub struct Streams {
+    /// Bytes that wait for their readers, those of WebSockets included.
+    pub output: Arc<Budget>,
+    /// Silence before a comment.
+    pub keep_alive: Duration,
+}
+
+impl Streams {
+    #[must_use]
+    pub fn new(output: Arc<Budget>) -> Self {
+        Self { output, keep_alive: EVENTS_KEEP_ALIVE }
+    }
 }
 
 /// Whether new work is welcome; all clones are one.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness {
-    draining: Arc<AtomicBool>,
+    draining: CancellationToken,
 }
 
 impl Readiness {
-    /// The server is about to stop: `/readyz` says so from here on.
+    /// The server is about to stop: `/readyz` says so from here on, and streams of events end.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Release);
+        self.draining.cancel();
     }
 
     fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        self.draining.is_cancelled()
+    }
+
+    async fn drained(&self) {
+        self.draining.cancelled().await;
     }
 }
 
 /// Every route of this edge. What else the server serves is merged with it; [`finish`] comes last.
-pub fn router(app: Arc<App>, readiness: Readiness) -> Router {
+pub fn router(app: Arc<App>, readiness: Readiness, streams: Streams) -> Router {
     let (router, document) = described().split_for_parts();
     let document = openapi::complete(document);
     let bodies = Budget::new(BODIES_BYTES);
-    router.with_state(Http { app, readiness, document: openapi::to_json(&document), bodies })
+    let document = openapi::to_json(&document);
+    router.with_state(Http { app, readiness, document, bodies, streams })
 }
 
 /// Wraps the merged routes: paths and methods that are not there are problems like any other, and
@@ -87,7 +113,8 @@ fn described() -> OpenApiRouter<Http> {
         .routes(routes!(accounts::change_password))
         .routes(routes!(rooms::list, rooms::create))
         .routes(routes!(rooms::show, rooms::delete))
-        .routes(routes!(messages::page, messages::post));
+        .routes(routes!(messages::page, messages::post))
+        .routes(routes!(events::events));
     OpenApiRouter::with_openapi(openapi::frame())
         .nest(API, api)
         .routes(routes!(system::livez))

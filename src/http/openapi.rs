@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use utoipa::openapi::path::{Operation, ParameterIn};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response,
     ResponseBuilder,
@@ -26,8 +26,10 @@ pub(super) fn frame() -> OpenApi {
         .description(Some("A room server: sign in, enter rooms, talk, find everything again."))
         .build();
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    let in_query = SecurityScheme::ApiKey(ApiKey::Query(ApiKeyValue::new("token")));
     let components = ComponentsBuilder::new()
         .security_scheme("token", SecurityScheme::Http(bearer))
+        .security_scheme("token_in_query", in_query)
         .schema(ProblemBody::name(), ProblemBody::schema())
         .schema(FaultBody::name(), FaultBody::schema())
         .schema(ChatSchema::name(), ChatSchema::schema())

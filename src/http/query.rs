@@ -3,6 +3,8 @@
 
 use std::ops::RangeInclusive;
 
+use axum::http::HeaderMap;
+
 use crate::domain::limits::{PAGE_ITEMS, PAGE_ITEMS_DEFAULT};
 use crate::domain::{Invalid, Refusal, SAFE_INTEGER_END};
 
@@ -30,8 +32,23 @@ impl Query {
         self.integer("limit", PAGE_ITEMS)
     }
 
+    /// The same, of a header.
+    pub(super) fn header_position(&mut self, headers: &HeaderMap, name: &str) -> Option<u64> {
+        let value = headers.get_all(name).iter().next_back()?;
+        self.number(name, value.to_str().unwrap_or_default(), 0..=SAFE_INTEGER_END - 1)
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        let found = self.parameters.iter().rev().find(|(key, _)| key == name);
+        found.map(|(_, text)| text.as_str())
+    }
+
     fn integer(&mut self, name: &str, range: RangeInclusive<u64>) -> Option<u64> {
-        let (_, text) = self.parameters.iter().rev().find(|(key, _)| key == name)?;
+        let text = self.text(name)?.to_owned();
+        self.number(name, &text, range)
+    }
+
+    fn number(&mut self, name: &str, text: &str, range: RangeInclusive<u64>) -> Option<u64> {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let number = if digits { text.parse().ok() } else { None };
         let number = number.filter(|number| range.contains(number));

@@ -3,6 +3,7 @@
 mod accounts;
 mod document;
 mod edge;
+mod events;
 mod logs;
 mod messages;
 mod rooms;
@@ -18,13 +19,14 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::Readiness;
+use super::{Readiness, Streams};
 use crate::app::{App, Parts, Settings, SetupCode, Signup};
 use crate::auth::random;
 use crate::clock::Clock;
 use crate::domain::{Delivery, Limits};
 use crate::hub::Hub;
 use crate::store::{Committed, NewDatabase, StoreOptions, Writer, WriterThread};
+use crate::transport::Budget;
 
 const NOW: u64 = 1_790_000_000_000;
 const PASSWORD: &str = "correct horse battery";
@@ -36,6 +38,8 @@ struct Options {
     signup: Signup,
     setup_code: Option<String>,
     delivery: Delivery,
+    /// Of streams of events.
+    keep_alive: Duration,
     /// Called on the writer's thread after each commit.
     after_commit: Box<dyn FnMut() + Send>,
 }
@@ -47,6 +51,7 @@ impl Default for Options {
             signup: Signup::Open,
             setup_code: None,
             delivery: Delivery::Immediate,
+            keep_alive: Duration::from_hours(1),
             after_commit: Box::new(|| {}),
         }
     }
@@ -58,6 +63,8 @@ struct TestApp {
     readiness: Readiness,
     secret: Vec<u8>,
     queue: crate::store::WriteQueue,
+    /// Bytes that wait for readers of streams.
+    output: Arc<Budget>,
     _directory: tempfile::TempDir,
 }
 
@@ -67,7 +74,8 @@ impl TestApp {
     }
 
     fn with(options: Options) -> Self {
-        let Options { limits, signup, setup_code, delivery, mut after_commit } = options;
+        let Options { limits, signup, setup_code, delivery, keep_alive, mut after_commit } =
+            options;
         let directory = tempfile::tempdir().unwrap();
         let store = StoreOptions::directory(directory.path(), 1024 * 1024);
         let new = NewDatabase { log: random::log_id().unwrap(), secret: random::secret().unwrap() };
@@ -105,9 +113,11 @@ impl TestApp {
         };
         let app = App::new(parts, settings);
         let readiness = Readiness::default();
-        let router = super::finish(super::router(app, readiness.clone()));
+        let output = Budget::new(1 << 20);
+        let streams = Streams { output: Arc::clone(&output), keep_alive };
+        let router = super::finish(super::router(app, readiness.clone(), streams));
         let secret = opened.secret;
-        Self { router, clock, readiness, secret, queue, _directory: directory }
+        Self { router, clock, readiness, secret, queue, output, _directory: directory }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {

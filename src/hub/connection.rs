@@ -1,10 +1,12 @@
-//! One WebSocket connection as rooms and the registry see it.
+//! One connection as rooms and the registry see it: a WebSocket, or a stream of events over HTTP.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, watch};
 
+use crate::domain::Millis;
+use crate::domain::limits::RECONNECT_SPREAD_MS;
 use crate::protocol::CloseCode;
 use crate::transport::Outbound;
 
@@ -61,6 +63,16 @@ impl Connection {
             // Cannot be: the sender lives in `self`.
             _ => CloseCode::Internal,
         }
+    }
+
+    /// When to come back after a restart: another delay for each connection, so that they do not all
+    /// come back at once.
+    #[must_use]
+    pub fn reconnect_after(&self) -> Millis {
+        let (start, end) = (RECONNECT_SPREAD_MS.start(), RECONNECT_SPREAD_MS.end());
+        // The golden ratio's multiples spread evenly over any interval.
+        let scattered = self.id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        start + scattered % (end - start + 1)
     }
 
     pub(super) fn published(&self) {

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Connection;
-use crate::domain::limits::RECONNECT_SPREAD_MS;
 use crate::domain::{SessionId, UserId};
 use crate::protocol::{CloseCode, ServerFrame};
 use crate::store::EndedSessions;
@@ -120,7 +119,7 @@ impl Connections {
     /// Tells every connection that the server is about to stop, and when to come back.
     pub fn announce_restart(&self) {
         for connection in self.all() {
-            let after_ms = reconnect_after(connection.id);
+            let after_ms = connection.reconnect_after();
             connection.outbound.send(ServerFrame::Reconnect { after_ms }.encode());
         }
     }
@@ -132,17 +131,10 @@ impl Connections {
     }
 }
 
-/// Another delay for each connection, so that they do not all come back at once.
-fn reconnect_after(connection: u64) -> u64 {
-    let (start, end) = (RECONNECT_SPREAD_MS.start(), RECONNECT_SPREAD_MS.end());
-    // The golden ratio's multiples spread evenly over any interval.
-    let scattered = connection.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-    start + scattered % (end - start + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::limits::RECONNECT_SPREAD_MS;
     use crate::transport::Budget;
     use futures_util::FutureExt;
 
@@ -172,7 +164,8 @@ mod tests {
 
     #[test]
     fn clients_come_back_at_different_times_within_the_interval() {
-        let delays: std::collections::HashSet<u64> = (1..=100).map(reconnect_after).collect();
+        let delays: std::collections::HashSet<u64> =
+            (1..=100).map(|id| Connection::new(id, outbound()).reconnect_after()).collect();
         assert!(delays.len() > 90, "{}", delays.len());
         assert!(delays.iter().all(|delay| RECONNECT_SPREAD_MS.contains(delay)));
     }

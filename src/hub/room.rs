@@ -223,7 +223,9 @@ impl Room {
             return Err(Closed);
         }
         if !state.members.contains_key(&member.connection.id) {
-            state.presence.enter(member.user, &member.username);
+            if let Some(username) = &member.present_as {
+                state.presence.enter(member.user, username);
+            }
             state.members.insert(member.connection.id, member);
         }
         Ok((self.cut_in(&state), state.presence.snapshot(self.id())))
@@ -248,7 +250,8 @@ impl Room {
 
     pub fn leave(&self, connection: u64) {
         let mut state = self.state();
-        if let Some(member) = state.members.remove(&connection) {
+        let member = state.members.remove(&connection);
+        if let Some(member) = member.filter(|member| member.present_as.is_some()) {
             state.presence.leave(member.user);
         }
     }

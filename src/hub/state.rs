@@ -44,7 +44,8 @@ pub enum PublishError {
 pub struct Member {
     pub connection: Arc<Connection>,
     pub user: UserId,
-    pub username: Arc<str>,
+    /// The name under which it is present; `None`: it listens, and nobody is told.
+    pub present_as: Option<Arc<str>>,
 }
 
 /// A moment in a room: the log serves everything up to `seam`, the receiver everything after.

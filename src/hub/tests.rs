@@ -94,7 +94,7 @@ impl House {
         let member = Member {
             connection: Arc::clone(&connection),
             user: user(2),
-            username: "someone".into(),
+            present_as: Some("someone".into()),
         };
         let (cut, _) = self.room().join(member).unwrap();
         let head = cut.head;

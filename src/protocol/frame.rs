@@ -49,6 +49,32 @@ pub(super) fn begin_text_frame(capacity: usize) -> Vec<u8> {
     buffer
 }
 
+/// The payloads of whole frames of text that stand one behind the other, as this module writes them.
+/// Ends at anything else.
+pub fn texts(mut frames: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (payload, rest) = split_text(frames)?;
+        frames = rest;
+        Some(payload)
+    })
+}
+
+fn split_text(frames: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = frames.strip_prefix(&[FIN_TEXT])?;
+    let (length, rest) = match rest.split_first()? {
+        (126, rest) => {
+            let (length, rest) = rest.split_first_chunk()?;
+            (u16::from_be_bytes(*length).into(), rest)
+        }
+        (127, rest) => {
+            let (length, rest) = rest.split_first_chunk()?;
+            (usize::try_from(u64::from_be_bytes(*length)).ok()?, rest)
+        }
+        (short, rest) => (usize::from(*short), rest),
+    };
+    rest.split_at_checked(length)
+}
+
 /// A close frame with the code's own reason.
 #[must_use]
 pub fn close_frame(code: CloseCode) -> Bytes {
@@ -88,6 +114,31 @@ mod tests {
             let text = "x".repeat(length);
             let frame = text_frame(length, |buffer| buffer.extend_from_slice(text.as_bytes()));
             prop_assert_eq!(read_back(&frame), Message::text(text));
+        }
+
+        #[test]
+        fn texts_come_out_as_they_went_in(
+            lengths in proptest::collection::vec(
+                prop_oneof![0..300usize, 65_530..65_540usize], 0..5
+            ),
+            cut in 0..9usize,
+        ) {
+            let of = |length: &usize| vec![b'x'; *length];
+            let frame = |text: &Vec<u8>| text_frame(0, |buffer| buffer.extend_from_slice(text));
+            let given: Vec<_> = lengths.iter().map(of).collect();
+            let whole = given.iter().map(frame).collect::<Vec<_>>().concat();
+            prop_assert_eq!(texts(&whole).collect::<Vec<_>>(), given.clone());
+            // What lacks its end is no frame.
+            if let Some(last) = given.last() && cut > 0 && cut <= last.len() + 2 {
+                let all_but_last = &given[..given.len() - 1];
+                let cut = &whole[..whole.len() - cut];
+                prop_assert_eq!(texts(cut).collect::<Vec<_>>(), all_but_last.to_vec());
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            texts(&bytes).for_each(drop);
         }
     }
 

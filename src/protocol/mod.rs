@@ -4,6 +4,7 @@
 mod chat;
 mod client;
 mod code;
+mod event_stream;
 mod frame;
 mod json;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod server;
 pub use chat::ChatDraft;
 pub use client::{ClientFrame, DecodeError, Decoded, Echo, JoinRoom, decode};
 pub use code::{CloseCode, ErrorCode};
+pub use event_stream::{COMMENT_LINE, append_log_events, named_event, retry_line};
 pub use frame::{close_frame, ping_frame, text_frame};
 pub use json::{Fields, NotAnObject, Value};
 pub use server::{Hello, HelloLimits, Joined, Person, Presence, ServerFrame, chat_json};

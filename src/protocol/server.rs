@@ -77,6 +77,9 @@ pub struct Joined<'a> {
     pub first: u64,
     pub count: u64,
     pub delivery: &'static str,
+    /// Where there is no `hello` that tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reset: bool,
     #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
@@ -222,6 +225,7 @@ mod tests {
             first: 1,
             count: 57,
             delivery: "immediate",
+            log: None,
             reset: true,
             reference: Some("r"),
         });

@@ -13,13 +13,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::domain::limits::{HEAD_BYTES, HEAD_TIMEOUT, SEND_BUFFER_BYTES};
-use crate::http::PeerAddr;
+use crate::http::{Hurry, PeerAddr};
 use crate::transport::PatientStream;
 use crate::ws::Socket;
 
@@ -52,8 +52,11 @@ impl Accepting {
             match accepted {
                 Ok((socket, peer)) => {
                     set_options(&socket);
-                    let socket = PatientStream::new(socket, self.stall);
-                    let task = serve(socket, peer, permit, self.router.clone(), self.stop.clone());
+                    // The stop hurries all, the end of a stream its own connection.
+                    let hurry = self.stop.child_token();
+                    let socket = PatientStream::new(socket, self.stall, hurry.clone());
+                    let told = Told { peer, hurry, counted: Socket(Arc::new(permit)) };
+                    let task = serve(socket, told, self.router.clone(), self.stop.clone());
                     self.tracker.spawn(task);
                 }
                 Err(error) => {
@@ -74,18 +77,19 @@ fn set_options(socket: &TcpStream) {
     }
 }
 
-/// One connection of HTTP/1.1, until it ends or becomes a WebSocket.
-async fn serve(
-    socket: PatientStream,
+/// What each request is told of its connection.
+struct Told {
     peer: SocketAddr,
-    permit: OwnedSemaphorePermit,
-    router: Router,
-    stop: CancellationToken,
-) {
-    let counted = Socket(Arc::new(permit));
+    hurry: CancellationToken,
+    counted: Socket,
+}
+
+/// One connection of HTTP/1.1, until it ends or becomes a WebSocket.
+async fn serve(socket: PatientStream, told: Told, router: Router, stop: CancellationToken) {
     let service = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(PeerAddr(peer));
-        request.extensions_mut().insert(counted.clone());
+        request.extensions_mut().insert(PeerAddr(told.peer));
+        request.extensions_mut().insert(Hurry(told.hurry.clone()));
+        request.extensions_mut().insert(told.counted.clone());
         router.clone().oneshot(request.map(Body::new))
     });
     let connection = http1::Builder::new()

@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::domain::limits::{
     COMMITS_UNTOLD, EVICTION_INTERVAL, HTTP_CONNECTIONS, PRESENCE_GATHER, STOP_DEADLINE,
 };
-use crate::http::{self, Readiness};
+use crate::http::{self, Readiness, Streams};
 use crate::hub::Hub;
 use crate::store::{
     Committed, NewDatabase, OpenError, Opened, Reader, StoreOptions, Writer, WriterEnd,
@@ -159,8 +159,9 @@ impl Server {
     }
 
     fn spawn(&self, listener: TcpListener, app: &Arc<App>) {
+        let streams = Streams::new(Arc::clone(&self.sessions.output));
         let router = http::finish(
-            http::router(Arc::clone(app), self.readiness.clone())
+            http::router(Arc::clone(app), self.readiness.clone(), streams)
                 .merge(web::router())
                 .merge(ws::router(Arc::clone(&self.sessions))),
         );

@@ -75,6 +75,14 @@ impl Outbound {
         Self::new(Sink::Stream(Mutex::new(Box::pin(stream))), limit, budget)
     }
 
+    /// Of a connection that is not served by frames: whatever is queued here is ignored.
+    #[must_use]
+    pub fn closed() -> Arc<Self> {
+        let outbound = Self::stream(tokio::io::sink(), 0, Budget::new(0));
+        outbound.state().closed = true;
+        outbound
+    }
+
     fn new(sink: Sink, limit: usize, budget: Arc<Budget>) -> Arc<Self> {
         let state = Mutex::default();
         Arc::new(Self { state, sink, waiting: Notify::new(), limit, budget })

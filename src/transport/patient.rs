@@ -5,6 +5,7 @@
 //! say a body that was refused by its length, it first reads on for a moment: the kernel would
 //! answer unread bytes with a reset, and the client would never see the answer.
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,24 +14,34 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
 
-use crate::domain::limits::{CLOSE_LINGER, CLOSE_LINGER_BYTES, READ_BUFFER_BYTES};
+use crate::domain::limits::{CLOSE_LINGER, CLOSE_LINGER_BYTES, HURRIED_STALL, READ_BUFFER_BYTES};
 
-/// Fails a write with `TimedOut` when the socket takes nothing for `stall`.
-#[derive(Debug)]
+/// Fails a write with `TimedOut` when the socket takes nothing for `stall`, or for a moment once
+/// `hurry` is cancelled.
 pub struct PatientStream {
     socket: TcpStream,
     stall: Duration,
-    /// Running while a write waits.
-    waiting: Option<Pin<Box<Sleep>>>,
+    hurry: CancellationToken,
+    /// Runs while a write waits, and ends with its patience.
+    waiting: Option<Waiting>,
     /// Running while it closes and still reads, with the bytes that it may yet read.
     lingering: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
+type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl fmt::Debug for PatientStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PatientStream").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}
+
 impl PatientStream {
     #[must_use]
-    pub fn new(socket: TcpStream, stall: Duration) -> Self {
-        Self { socket, stall, waiting: None, lingering: None }
+    pub fn new(socket: TcpStream, stall: Duration, hurry: CancellationToken) -> Self {
+        Self { socket, stall, hurry, waiting: None, lingering: None }
     }
 
     #[must_use]
@@ -47,10 +58,23 @@ impl PatientStream {
             self.waiting = None;
             return written;
         }
-        let stall = self.stall;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall)));
+        let waiting = self.waiting.get_or_insert_with(|| patience(self.stall, self.hurry.clone()));
         waiting.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
+}
+
+fn patience(stall: Duration, hurry: CancellationToken) -> Waiting {
+    Box::pin(async move {
+        let long = tokio::time::sleep(stall);
+        let short = async {
+            hurry.cancelled().await;
+            tokio::time::sleep(HURRIED_STALL).await;
+        };
+        tokio::select! {
+            () = long => {}
+            () = short => {}
+        }
+    })
 }
 
 impl AsyncRead for PatientStream {
@@ -128,9 +152,13 @@ mod tests {
     use tokio::net::TcpListener;
 
     async fn pair(stall: Duration) -> (TcpStream, PatientStream) {
+        hurried_pair(stall, CancellationToken::new()).await
+    }
+
+    async fn hurried_pair(stall: Duration, hurry: CancellationToken) -> (TcpStream, PatientStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (client, PatientStream::new(listener.accept().await.unwrap().0, stall))
+        (client, PatientStream::new(listener.accept().await.unwrap().0, stall, hurry))
     }
 
     #[tokio::test]
@@ -143,6 +171,25 @@ mod tests {
             }
         };
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    /// With the patience of a day the test would not end.
+    #[tokio::test]
+    async fn in_a_hurry_a_peer_that_takes_nothing_is_not_waited_for() {
+        let hurry = CancellationToken::new();
+        let (_client, mut server) = hurried_pair(Duration::from_hours(24), hurry.clone()).await;
+        let chunk = vec![0; 100_000];
+        // The write waits already when the hurry begins.
+        let filled = async {
+            loop {
+                server.write_all(&chunk).await?;
+            }
+        };
+        let mut filled: Pin<Box<dyn Future<Output = io::Result<()>>>> = Box::pin(filled);
+        let early = tokio::time::timeout(Duration::from_millis(1), &mut filled).await;
+        assert!(early.is_err(), "nobody reads, nobody gives up");
+        hurry.cancel();
+        assert_eq!(filled.await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]

@@ -72,7 +72,7 @@ impl Session {
         let member = Member {
             connection: Arc::clone(&self.connection),
             user: caller.identity.user_id,
-            username: caller.identity.username.as_str().into(),
+            present_as: Some(caller.identity.username.as_str().into()),
         };
         let (room, cut, people) = self.app.join(join.room, &member).await?;
         let joined = self.joined(&room, join, (cut.head, cut.first, cut.count), reference);
@@ -115,6 +115,7 @@ impl Session {
             first,
             count,
             delivery: room.info.delivery.as_str(),
+            log: None,
             reset: join.log.as_ref().is_some_and(|log| *log != ours),
             reference,
         };

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::listening::{seqs, texts};
 use crate::support::Parlor;
 
-fn copy(data: &Path) -> TempDir {
+pub fn copy(data: &Path) -> TempDir {
     let copy = tempfile::tempdir().expect("a directory");
     for entry in std::fs::read_dir(data).expect("a directory") {
         let entry = entry.expect("an entry");

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use parlor::app::{App, Parts, Settings, Signup};
 use parlor::clock::Clock;
 use parlor::domain::{Delivery, Limits, LogId};
-use parlor::http::{self, Readiness};
+use parlor::http::{self, Readiness, Streams};
 use parlor::hub::Hub;
 use parlor::store::{Committed, NewDatabase, StoreOptions, Writer, WriterThread};
 use parlor::transport::{Budget, PatientStream};
@@ -109,8 +109,10 @@ impl Inside {
         let gate = Arc::new(Gate::default());
         let passing = Arc::clone(&gate);
         let app = app(&directory, &limits, move || passing.pass());
-        let router = http::router(Arc::clone(&app), Readiness::default());
-        let router = http::finish(router.merge(ws::router(sessions(app, &limits))));
+        let sessions = sessions(Arc::clone(&app), &limits);
+        let streams = Streams::new(Arc::clone(&sessions.output));
+        let router = http::router(app, Readiness::default(), streams);
+        let router = http::finish(router.merge(ws::router(sessions)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         tokio::spawn(async move {
@@ -120,7 +122,11 @@ impl Inside {
                 let service = service_fn(move |request: hyper::Request<Incoming>| {
                     router.clone().oneshot(request.map(Body::new))
                 });
-                let io = TokioIo::new(PatientStream::new(socket, Duration::from_mins(1)));
+                let io = TokioIo::new(PatientStream::new(
+                    socket,
+                    Duration::from_mins(1),
+                    CancellationToken::new(),
+                ));
                 let connection = http1::Builder::new().serve_connection(io, service);
                 tokio::spawn(connection.with_upgrades());
             }

@@ -68,6 +68,13 @@ async fn live(addr: std::net::SocketAddr) -> Vec<String> {
     socket.send_message(Message::binary(third.clone())).await;
     socket.close_code().await;
 
+    let room = bearer.post("/rooms", &json!({"name": "General"})).await;
+    assert_eq!(room.status, 201);
+    for (token, status) in [(third.clone(), 422), (format!("{third}x"), 401)] {
+        let path = format!("/rooms/1/events?token={token}&after=x");
+        assert_eq!(api.get(&path).await.status, status);
+    }
+
     // The way of a token into a path that is not there, and into a wrong header.
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let get = |path: String| client.get(format!("http://{addr}{path}"));

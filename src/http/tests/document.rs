@@ -92,7 +92,7 @@ async fn it_is_served_and_says_what_it_is() {
 #[tokio::test]
 async fn every_operation_is_there_and_describes_its_answers() {
     let app = TestApp::new();
-    assert_eq!(operations().len(), 16);
+    assert_eq!(operations().len(), 17);
     let mut ids = std::collections::HashSet::new();
     for (method, path) in operations() {
         let answer = app.call(method.clone(), &path.replace("{room}", "1"), "", None).await;
