@@ -26,11 +26,14 @@
 //!    `protocol::chat`.
 //! 5. **Sent.** Each member's `hub::subscription` (`Subscription::step`) gives the frame to its
 //!    connection's `transport::outbound`, the one place that writes to a socket (`ws::rooms` takes
-//!    the turns).
+//!    the turns). In a room that delivers what is committed, it holds the frame until step 7.
 //! 6. **Stored.** `store::thread` takes what waits, `store::writer` (`Writer::step`) applies it in
 //!    one transaction and commits; `store::events` writes the rows, `store::record` their bytes.
 //! 7. **Acknowledged.** The commit's news go through a channel to `hub::rooms` (`Hub::committed`),
 //!    which moves the rooms' watermarks, sets the ids free and writes each connection its acks.
+//!
+//! Whoever only listens, over HTTP, has the same subscription: `http::event_stream`
+//! (`EventStream::chunk`) steps it when the answer has room for more.
 //!
 //! History takes the other way: `http::messages` or a subscription that catches up asks
 //! `store::reader`, on a small pool, over a snapshot that all readers share until the next commit.

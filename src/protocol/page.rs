@@ -97,6 +97,10 @@ fn fixed_bounds_stand_there() {
         ("sessions of one account", limits::SESSIONS_PER_USER),
         ("people whose names `presence` tells", limits::PRESENCE_NAMES),
         ("erroneous frames in a row", usize::try_from(limits::BAD_FRAMES).unwrap()),
+        (
+            "seconds of silence before a comment in a stream of events",
+            usize::try_from(limits::EVENTS_KEEP_ALIVE.as_secs()).unwrap(),
+        ),
     ];
     for (what, bound) in rows {
         assert!(has_row(what, &bound.to_string()), "protocol.md: no row {what} {bound}");
