@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::event_source::{Block, EventSource};
-use crate::support::{Api, PASSWORD, Parlor, Person, Socket};
+use crate::support::{Api, PASSWORD, Parlor, Person, Socket, within};
 
 /// The promised second, and what a busy machine may add to it.
 const SOON: Duration = Duration::from_secs(1 + 4);
@@ -19,6 +19,10 @@ async fn listen(person: &Person, room: u64) -> EventSource {
 
 async fn status(person: &Person, room: u64) -> u16 {
     EventSource::resume(person, room, 0).await.err().unwrap_or(200)
+}
+
+async fn has_place(person: &Person, room: u64) {
+    while status(person, room).await == 503 {}
 }
 
 async fn ends_soon(stream: &mut EventSource) {
@@ -106,10 +110,16 @@ async fn streams_are_connections_of_their_user() {
     }
 }
 
-/// A stream of `person` that reads nothing, with more said in the room than the kernel holds.
+/// A stream of `person` that reads nothing, once there is a place for it; more is said in the room
+/// than the kernel holds.
 async fn stalled(person: &Person, room: u64) -> EventSource {
-    let stream = EventSource::open_with(person, room, "?after=0", "", Some(16 * 1024)).await;
-    stream.expect("a stream")
+    let narrow = Some(16 * 1024);
+    loop {
+        match EventSource::open_with(person, room, "?after=0", "", narrow).await {
+            Ok(stream) => return stream,
+            Err(status) => assert_eq!(status, 503),
+        }
+    }
 }
 
 async fn say_much(person: &Person, room: u64) {
@@ -130,19 +140,13 @@ async fn the_end_of_a_stream_gives_its_place_back() {
     assert_eq!(Socket::open(server.addr, &path).await.close_code().await, Some(1013));
     drop(stream);
     // The server sees the end as soon as it can.
-    while status(&ben, room).await == 503 {}
+    within("a place", has_place(&ben, room)).await;
     // Also of one that takes nothing, once it is signed out; the limit for that is two minutes.
     say_much(&ann, room).await;
-    let _stalled = loop {
-        if let Ok(stream) =
-            EventSource::open_with(&ann, room, "?after=0", "", Some(16 * 1024)).await
-        {
-            break stream;
-        }
-    };
+    let _stalled = within("a place", stalled(&ann, room)).await;
     assert_eq!(status(&ben, room).await, 503);
     assert_eq!(ann.api.post("/signout", &Value::Null).await.status, 204);
-    while status(&ben, room).await == 503 {}
+    within("a place", has_place(&ben, room)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
