@@ -8,7 +8,7 @@ use std::time::Duration;
 use parlor::app::{App, Caller, Parts, Settings, Signup};
 use parlor::clock::Clock;
 use parlor::domain::{
-    Identity, Limits, MessageBody, MessageId, Role, RoomRef, SessionId, Username,
+    Delivery, Identity, Limits, MessageBody, MessageId, Role, RoomRef, SessionId, Username,
 };
 use parlor::hub::{Connection, Hub};
 use parlor::store::{CommitMode, Writer, WriterEnd, WriterThread};
@@ -68,6 +68,7 @@ impl House {
             log: opened.log,
             signup: Signup::Open,
             token_ttl: Duration::from_hours(1),
+            delivery: Delivery::Immediate,
             setup_code: None,
         };
         let identity = Identity {

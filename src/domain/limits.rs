@@ -171,9 +171,9 @@ pub struct Limits {
     pub frame_bytes: usize,
     /// Rooms that one connection may be in.
     pub rooms_per_connection: usize,
-    /// WebSockets and streams of events of one user; the oldest is closed for one more.
+    /// Sockets and streams of events of one user; the oldest is closed for one more.
     pub connections_per_user: usize,
-    /// WebSockets and streams of events of the process.
+    /// Sockets and streams of events of the process.
     pub connections: usize,
     /// Messages of one user a second (rate).
     pub messages_per_second: u32,

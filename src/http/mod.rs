@@ -51,7 +51,7 @@ struct Http {
 /// What streams of events share.
 #[derive(Debug, Clone)]
 pub struct Streams {
-    /// Bytes that wait for their readers, those of WebSockets included.
+    /// Bytes that wait for their readers, those of sockets included.
     pub output: Arc<Budget>,
     /// Silence before a comment.
     pub keep_alive: Duration,

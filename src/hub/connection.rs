@@ -65,8 +65,8 @@ impl Connection {
         }
     }
 
-    /// When to come back after a restart: another delay for each connection, so that they do not all
-    /// come back at once.
+    /// When to come back, in milliseconds: another delay for each connection, so that they do not
+    /// all come back at once.
     #[must_use]
     pub fn reconnect_after(&self) -> Millis {
         let (start, end) = (RECONNECT_SPREAD_MS.start(), RECONNECT_SPREAD_MS.end());

@@ -49,7 +49,7 @@ pub(super) fn begin_text_frame(capacity: usize) -> Vec<u8> {
     buffer
 }
 
-/// The payloads of whole frames of text that stand one behind the other, as this module writes them.
+/// The payloads of whole text frames that stand one behind the other, as this module writes them.
 /// Ends at anything else.
 pub fn texts(mut frames: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {

@@ -53,12 +53,12 @@ async fn nobody_hears_or_learns_of_a_message_before_it_is_on_disk() {
     let path = format!("/rooms/{room}/messages");
     let (api, page) = (ben.api.clone(), path.clone());
     let page = tokio::spawn(async move { api.get(&page).await });
-    let resend = json!({"message": "secret", "id": "c1"});
-    let request = ann.api.request("POST", &path).json(&resend);
-    let resent = tokio::spawn(Api::send(request));
+    let once_more = json!({"message": "secret", "id": "c1"});
+    let request = ann.api.request("POST", &path).json(&once_more);
+    let repeated = tokio::spawn(Api::send(request));
     hears_nothing(&mut a).await;
     hears_nothing(&mut late).await;
-    assert!(!page.is_finished() && !resent.is_finished());
+    assert!(!page.is_finished() && !repeated.is_finished());
     server.release();
     for socket in [&mut a, &mut b, &mut late] {
         let chat = socket.find("chat").await;
@@ -66,8 +66,8 @@ async fn nobody_hears_or_learns_of_a_message_before_it_is_on_disk() {
     }
     let page = within("the page", page).await.expect("an answer").json;
     assert_eq!(texts(page["messages"].as_array().expect("messages")), ["before", "secret"]);
-    let resent = within("the answer", resent).await.expect("an answer");
-    assert_eq!((resent.status, &resent.json["seq"]), (200, &json!(2)));
+    let repeated = within("the answer", repeated).await.expect("an answer");
+    assert_eq!((repeated.status, &repeated.json["seq"]), (200, &json!(2)));
     for socket in [&mut b, &mut late] {
         hears_nothing(socket).await;
     }
