@@ -10,6 +10,8 @@ mod conversation;
 mod crash;
 mod crowd;
 mod data_directory;
+mod disk;
+mod failing_disk;
 mod history;
 mod http_edge;
 mod ids;
