@@ -32,13 +32,17 @@ const STILL_FAILS: &str = "storage still fails";
 
 /// Starts the binary over `data`, showing each attempt to open the database again.
 fn start(place: &Path, data: &Path, patience: &str) -> Program {
+    start_limitable(place, &settings(data, patience), false)
+}
+
+fn settings<'a>(data: &'a Path, patience: &'a str) -> Vec<(&'a str, &'a str)> {
     let own = [
         ("PARLOR_DATA", data.to_str().expect("UTF-8")),
         ("PARLOR_LIMITS__STORAGE_PATIENCE_SECONDS", patience),
         ("PARLOR_LIMITS__CONNECTIONS", "100"),
         ("PARLOR_LOG__FILTER", "info,parlor::store::thread=debug"),
     ];
-    start_limitable(place, &[&UNHURRIED[..], &own].concat())
+    [&UNHURRIED[..], &own].concat()
 }
 
 #[tokio::test]
@@ -76,11 +80,11 @@ async fn a_disk_that_stays_full_ends_the_process_and_nothing_else() {
     let place = tempfile::tempdir().unwrap();
     let data = disk.path().join("data");
     let program = start(place.path(), &data, SHORT);
-    let talker = give_up(program, |_| disk.fill()).await;
-    // Nor does a start help, as long as there is no space; and it does no harm.
+    let talker = give_up(program, |_| disk.fill(), None).await;
+    // Nor does a start help, as long as there is no space, unless it finds some within the file;
+    // and it does no harm.
     let mut program = start(place.path(), &data, SHORT);
     if program.listens().await {
-        println!("it starts on a full disk");
         program.signal(Signal::KILL);
         program.ended().await;
     } else {
@@ -96,8 +100,36 @@ async fn a_disk_that_takes_no_write_any_more_ends_the_process_and_nothing_else()
     let place = tempfile::tempdir().unwrap();
     let data = place.path().join("data");
     let program = start(place.path(), &data, SHORT);
-    let talker = give_up(program, |program| limit_files(program, Some(0))).await;
+    let talker = give_up(program, |program| limit_files(program, Some(0)), None).await;
     nothing_is_lost(start(place.path(), &data, LONG), talker).await;
+}
+
+#[tokio::test]
+async fn a_stop_while_the_disk_takes_no_write_ends_the_process_and_nothing_else() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data");
+    let program = start(place.path(), &data, SHORT);
+    let break_it = |program: &Program| limit_files(program, Some(0));
+    let talker = give_up(program, break_it, Some(Signal::TERM)).await;
+    nothing_is_lost(start(place.path(), &data, LONG), talker).await;
+}
+
+/// A full disk was called a damaged database, which an operator would replace by a backup.
+#[tokio::test]
+async fn a_start_on_a_disk_that_takes_no_write_names_the_disk_and_harms_nothing() {
+    for end in [Signal::TERM, Signal::KILL] {
+        let place = tempfile::tempdir().unwrap();
+        let data = place.path().join("data");
+        let mut program = start(place.path(), &data, LONG);
+        let talker = talk(&mut program).await;
+        program.signal(end);
+        program.ended().await;
+        let before = std::fs::read(data.join("parlor.redb")).unwrap();
+        let ended = start_limitable(place.path(), &settings(&data, LONG), true).ended().await;
+        ended.failed_saying(&["cannot read or write the database", "File too large"]);
+        assert!(std::fs::read(data.join("parlor.redb")).unwrap() == before, "not touched");
+        nothing_is_lost(start(place.path(), &data, LONG), talker).await;
+    }
 }
 
 /// Talks until the disk fails, and on; the same process has everything when it works again.
@@ -135,6 +167,7 @@ async fn recover(
     talker.say_again(waiting).await;
     talker.say_again(refused.into_iter().take(AGAIN)).await;
     assert_eq!(talker.check_log().await, heard + AGAIN);
+    talker.go().await;
 
     program.signal(Signal::TERM);
     let ended = program.ended().await;
@@ -168,12 +201,19 @@ async fn refuses(talker: &Talker) {
     assert_eq!((page.status, page.code()), (503, "unavailable"));
 }
 
-/// Talks until the disk fails for good: the process ends by itself.
-async fn give_up(mut program: Program, break_it: impl FnOnce(&Program)) -> Talker {
+/// Talks until the disk fails for good: the process ends by itself, also when it was told to.
+async fn give_up(
+    mut program: Program,
+    break_it: impl FnOnce(&Program),
+    signal: Option<Signal>,
+) -> Talker {
     let mut talker = talk(&mut program).await;
     break_it(&program);
     talker.say_until_refused().await;
     let acked = talker.acked.clone();
+    if let Some(signal) = signal {
+        program.signal(signal);
+    }
     talker.listen_to_the_end().await;
     assert_eq!(talker.acked, acked, "no ack of what is not there");
     let ended = program.ended().await;
@@ -194,6 +234,7 @@ async fn nothing_is_lost(mut program: Program, talker: Talker) {
     let refused = std::mem::take(&mut talker.refused);
     talker.say_again(unsure.into_iter().chain(refused)).await;
     assert_eq!(talker.check_log().await, talker.acked.len());
+    talker.go().await;
     program.signal(Signal::TERM);
     program.ended().await.succeeded();
 }

@@ -42,11 +42,17 @@ pub fn start(directory: &Path, arguments: &[&str], environment: &[(&str, &str)])
 }
 
 /// The same for a process that outlives a write past the limit of its files' size, of which a
-/// signal tells it: what is ignored stays ignored in the program that takes a process over.
-pub fn start_limitable(directory: &Path, environment: &[(&str, &str)]) -> Program {
-    let script = r#"trap "" XFSZ && exec "$0""#;
+/// signal tells it: what is ignored stays ignored in the program that takes a process over. With
+/// `limited`, no file may be written from the beginning.
+pub fn start_limitable(
+    directory: &Path,
+    environment: &[(&str, &str)],
+    limited: bool,
+) -> Program {
+    let script = r#"trap "" XFSZ && ulimit -S -f "$1" && exec "$0""#;
+    let limit = if limited { "0" } else { "unlimited" };
     let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", script, env!("CARGO_BIN_EXE_parlor")]);
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_parlor"), limit]);
     start_by(&mut shell, directory, environment)
 }
 

@@ -89,6 +89,11 @@ impl Talker {
         assert!(self.refused.is_empty(), "{:?}", self.refused);
     }
 
+    /// So that a stop need not wait for it.
+    pub async fn go(self) {
+        self.socket.close().await;
+    }
+
     /// Reads until the connection is gone.
     pub async fn listen_to_the_end(&mut self) {
         while let Some(Ok(message)) = within("the end", self.socket.stream().next()).await {
