@@ -44,11 +44,7 @@ pub fn start(directory: &Path, arguments: &[&str], environment: &[(&str, &str)])
 /// The same for a process that outlives a write past the limit of its files' size, of which a
 /// signal tells it: what is ignored stays ignored in the program that takes a process over. With
 /// `limited`, no file may be written from the beginning.
-pub fn start_limitable(
-    directory: &Path,
-    environment: &[(&str, &str)],
-    limited: bool,
-) -> Program {
+pub fn start_limitable(directory: &Path, environment: &[(&str, &str)], limited: bool) -> Program {
     let script = r#"trap "" XFSZ && ulimit -S -f "$1" && exec "$0""#;
     let limit = if limited { "0" } else { "unlimited" };
     let mut shell = Command::new("/bin/sh");

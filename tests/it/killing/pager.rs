@@ -116,7 +116,8 @@ struct Page {
 
 /// `None`: the server is gone.
 async fn page(api: &Api, room: u64, query: &str) -> Option<Page> {
-    let answer = api.request("GET", &format!("/rooms/{room}/messages?{query}")).send().await.ok()?;
+    let answer =
+        api.request("GET", &format!("/rooms/{room}/messages?{query}")).send().await.ok()?;
     let status = answer.status().as_u16();
     let page: Value = answer.json().await.ok()?;
     assert_eq!(status, 200, "{page}");
