@@ -1,6 +1,7 @@
 //! The process is killed again and again in the middle of conversations, over one data directory.
 //! Clients that follow the protocol's rules and nothing else hold the same logs afterwards, with
-//! everything acknowledged in them, once; and no seq that anyone ever heard belongs to two messages.
+//! everything acknowledged in them, once; and no seq that anyone ever heard belongs to two
+//! messages.
 //!
 //! A kill leaves to the disk what the process has written, synced or not: that a commit waits for
 //! the disk is not to be seen here.
@@ -111,9 +112,9 @@ async fn people(
         clients.spawn(client.run(stages.clone()));
     }
     let (poster, pager) = (Person::sign_up(addr, "poster"), Person::sign_up(addr, "pager"));
-    let poster = Poster::new(rooms, &poster.await, Dice::new(seed ^ 100), Arc::clone(shared));
+    let poster = Poster::new(rooms, &poster.await, Dice::new(seed ^ 0x100), Arc::clone(shared));
     clients.spawn(poster.run(stages.clone()));
-    let pager = Pager::new(rooms, &pager.await, Dice::new(seed ^ 200), Arc::clone(shared));
+    let pager = Pager::new(rooms, &pager.await, Dice::new(seed ^ 0x200), Arc::clone(shared));
     clients.spawn(pager.run(stages.clone()));
     clients
 }

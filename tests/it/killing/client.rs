@@ -243,8 +243,8 @@ impl Client {
     async fn join(&mut self, stream: &mut Stream, room: u64, plainly: bool) -> Option<()> {
         self.joins += 1;
         let reference = format!("j{}", self.joins);
-        let again = plainly && self.joining.values().any(|joining| joining.room == room)
-            || plainly && self.inside.contains_key(&room);
+        let joining = self.joining.values().any(|joining| joining.room == room);
+        let again = plainly && (joining || self.inside.contains_key(&room));
         let after = (!plainly).then(|| self.report.views[&room].after());
         let confused = !plainly && self.dice.below(CONFUSION) == 0;
         let log = if confused { Some("of another database") } else { self.log.as_deref() };
@@ -280,7 +280,7 @@ impl Client {
                 let entry = Entry::of(frame);
                 assert_eq!(self.inside.get(&room()), Some(&true), "not in the room: {frame}");
                 self.shared.hear(room(), entry.seq, &entry.text);
-                self.report.views.get_mut(&room()).expect("a room of its own").take(entry);
+                self.report.views.get_mut(&room()).expect("a room of its own").take(&entry);
             }
             "ack" => {
                 let id = frame["id"].as_str().expect("an id");

@@ -74,7 +74,7 @@ impl Pager {
             let view = self.report.views.get_mut(&room).expect("a room of its own");
             for entry in page.entries {
                 self.shared.hear(room, entry.seq, &entry.text);
-                view.take(entry);
+                view.take(&entry);
             }
             if !page.has_more {
                 return Some(());

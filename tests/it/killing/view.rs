@@ -75,7 +75,7 @@ impl View {
     }
 
     /// A message, live or from a page. After a new join some may come that it holds already.
-    pub fn take(&mut self, entry: Entry) {
+    pub fn take(&mut self, entry: &Entry) {
         let cursor = self.cursor.expect("joined");
         if let Some(prev) = entry.prev {
             assert!(prev <= cursor && prev < entry.seq, "missed some: {entry:?} at {cursor}");
@@ -102,12 +102,12 @@ fn what_was_lost_is_discarded_by_head_and_by_prev() {
     let seqs = |view: &View| view.held.keys().copied().collect::<Vec<_>>();
     let mut view = View::default();
     view.joined(Some(0), 3);
-    (1..=5).for_each(|seq| view.take(entry(seq, None)));
+    (1..=5).for_each(|seq| view.take(&entry(seq, None)));
     view.joined(Some(5), 3);
     assert_eq!((seqs(&view), view.cursor), (vec![1, 2, 3], Some(3)));
-    (4..=6).for_each(|seq| view.take(entry(seq, None)));
+    (4..=6).for_each(|seq| view.take(&entry(seq, None)));
     view.joined(Some(6), 1_000);
-    view.take(entry(1_000, Some(4)));
+    view.take(&entry(1_000, Some(4)));
     assert_eq!((seqs(&view), view.discarded), (vec![1, 2, 3, 4, 1_000], 4));
     view.reset();
     view.joined(Some(0), 1_000);
@@ -119,5 +119,5 @@ fn what_was_lost_is_discarded_by_head_and_by_prev() {
 fn a_gap_that_is_not_named_is_a_loss() {
     let mut view = View::default();
     view.joined(Some(0), 3);
-    view.take(Entry { seq: 2, prev: None, text: String::new() });
+    view.take(&Entry { seq: 2, prev: None, text: String::new() });
 }
