@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::domain::Millis;
 
@@ -44,6 +44,22 @@ impl Clock {
                 .map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)),
             Source::Manual(time) => time.load(Ordering::SeqCst),
         }
+    }
+}
+
+/// A moment to come, which no change of the wall clock moves.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    #[must_use]
+    pub fn after(patience: Duration) -> Self {
+        Self(Instant::now() + patience)
+    }
+
+    #[must_use]
+    pub fn has_passed(self) -> bool {
+        Instant::now() >= self.0
     }
 }
 

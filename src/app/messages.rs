@@ -147,7 +147,12 @@ impl App {
     ) -> Result<(RoomId, Page), Refusal> {
         let room_id = self.room_id(reference).await?;
         if let Some(room) = self.hub.live_room(room_id) {
-            let durable = tokio::time::timeout(patience, room.durable(room.head())).await;
+            let head = room.head();
+            // While storage fails there is nothing to wait for that will come soon.
+            if room.committed_seq() < head && !self.is_storing() {
+                return Err(Refusal::Unavailable);
+            }
+            let durable = tokio::time::timeout(patience, room.durable(head)).await;
             durable.map_err(|_| Refusal::Unavailable)?;
         }
         let page = self.read(move |snapshot| snapshot.page(room_id, request, limit)).await?;

@@ -304,6 +304,12 @@ pub static KEYS: &[Key] = &[
         "seconds",
         "Within which a socket must take something of what waits for it."
     ),
+    limit!(
+        storage_patience_seconds,
+        1..=86_400,
+        "seconds",
+        "For which storage may fail; then the process gives up and ends."
+    ),
 ];
 
 /// As TOML writes a string.

@@ -142,8 +142,6 @@ pub const READ_QUEUE: usize = 1_024;
 pub const STOP_MARK_BYTES: u64 = 256;
 /// After a fault of storage the database is opened again this often.
 pub const STORAGE_RETRY: Duration = Duration::from_millis(250);
-/// Attempts before the process gives up and ends: one minute's worth.
-pub const STORAGE_RETRIES: u32 = 240;
 /// Commits whose news the live side has not taken yet; then the writer waits.
 pub const COMMITS_UNTOLD: usize = 64;
 /// A room's seqs jump by this much for each start after a crash.
@@ -199,6 +197,8 @@ pub struct Limits {
     pub heartbeat_seconds: u64,
     /// Seconds in which a socket must take something of what waits for it.
     pub write_stall_seconds: u64,
+    /// Seconds for which storage may fail before the process gives up and ends.
+    pub storage_patience_seconds: u64,
 }
 
 impl Default for Limits {
@@ -221,6 +221,7 @@ impl Default for Limits {
             cache_bytes: 64 * 1024 * 1024,
             heartbeat_seconds: 25,
             write_stall_seconds: 120,
+            storage_patience_seconds: 60,
         }
     }
 }

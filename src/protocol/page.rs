@@ -57,6 +57,7 @@ fn every_limit_stands_there_with_its_default() {
         cache_bytes,
         heartbeat_seconds,
         write_stall_seconds,
+        storage_patience_seconds,
     } = Limits::default();
     let rows = [
         ("message_bytes", message_bytes.to_string()),
@@ -76,6 +77,7 @@ fn every_limit_stands_there_with_its_default() {
         ("cache_bytes", cache_bytes.to_string()),
         ("heartbeat_seconds", heartbeat_seconds.to_string()),
         ("write_stall_seconds", write_stall_seconds.to_string()),
+        ("storage_patience_seconds", storage_patience_seconds.to_string()),
     ];
     for (key, default) in rows {
         assert!(has_row(&format!("`{key}`"), &default), "protocol.md: no row {key} {default}");

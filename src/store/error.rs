@@ -1,6 +1,6 @@
 //! What can go wrong with the store, one enum for each kind of operation.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The database cannot be opened; nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -11,7 +11,8 @@ pub enum OpenError {
     InUse(PathBuf),
     #[error("cannot write in the data directory {path}: {source}")]
     NotWritable { path: PathBuf, source: std::io::Error },
-    #[error("cannot read the database {path}: {source}")]
+    /// The system refuses an access, which says nothing about what is in the file.
+    #[error("cannot read or write the database {path}: {source}")]
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error(
         "{0} is empty, which no database of ours ever is. Restore it from a backup, or move it \
@@ -27,6 +28,19 @@ pub enum OpenError {
     NewerSchema { path: PathBuf, found: u64, known: u64 },
     #[error("cannot get random bytes for a new database: {0}")]
     Random(String),
+}
+
+impl OpenError {
+    /// Tells a system that refuses an access, as a full disk does, from a file that is wrong.
+    pub(super) fn of(path: &Path, error: ReadError) -> Self {
+        let path = path.to_owned();
+        match error {
+            ReadError::Storage(redb::Error::Io(source)) if source.raw_os_error().is_some() => {
+                Self::Unreadable { path, source }
+            }
+            error => Self::Foreign { path, reason: error.to_string() },
+        }
+    }
 }
 
 /// A read failed. The reason is for the log, never for a client.

@@ -287,7 +287,7 @@ fn open_database(disk: &Disk, path: &Path, cache_bytes: usize) -> Result<Databas
     let open = || Database::builder().set_cache_size(cache_bytes).create_with_backend(attached);
     match catch_unwind(AssertUnwindSafe(open)) {
         Ok(Ok(database)) => Ok(database),
-        Ok(Err(error)) => Err(foreign(error.to_string())),
+        Ok(Err(error)) => Err(OpenError::of(path, error.into())),
         Err(_) => Err(foreign("its pages contradict each other".to_owned())),
     }
 }

@@ -94,14 +94,13 @@ pub(super) fn start(
     mark: &str,
     new_log: LogId,
 ) -> Result<Opened, OpenError> {
-    let damaged =
-        |error: ReadError| OpenError::Foreign { path: path.to_owned(), reason: error.to_string() };
-    let found = schema_of(database).map_err(damaged)?;
+    let unusable = |error| OpenError::of(path, error);
+    let found = schema_of(database).map_err(unusable)?;
     if found > newest_schema() {
         let path = path.to_owned();
         return Err(OpenError::NewerSchema { path, found, known: newest_schema() });
     }
-    begin_boot(database, found, MIGRATIONS, mark, new_log).map_err(damaged)
+    begin_boot(database, found, MIGRATIONS, mark, new_log).map_err(unusable)
 }
 
 fn schema_of(database: &Database) -> Result<u64, ReadError> {

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crossbeam_channel::{TryRecvError, after, never, select};
 
@@ -11,8 +12,9 @@ use super::command::Command;
 use super::handle::Health;
 use super::queue::{QueueReceiver, WriteQueue};
 use super::writer::{Committed, Writer};
+use crate::clock::Deadline;
 use crate::domain::Limits;
-use crate::domain::limits::{BATCH_BYTES, BATCH_COMMANDS, REST, STORAGE_RETRIES, STORAGE_RETRY};
+use crate::domain::limits::{BATCH_BYTES, BATCH_COMMANDS, REST, STORAGE_RETRY};
 
 /// How the writer's thread ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct DrivenWriter {
     batch: Vec<Command>,
     /// Nothing was committed since the start or [`Self::rest`].
     rested: bool,
+    /// How long storage may fail.
+    patience: Duration,
 }
 
 /// What there is to do.
@@ -66,6 +70,7 @@ impl DrivenWriter {
             health: health.clone(),
             batch: Vec::new(),
             rested: true,
+            patience: Duration::from_secs(limits.storage_patience_seconds),
         };
         (driven, queue, health)
     }
@@ -199,10 +204,11 @@ impl DrivenWriter {
         }
     }
 
-    /// Opens the database again as often as it takes. `false`: too often.
+    /// Opens the database again as often as it takes. `false`: for too long.
     fn recover_at_last(&mut self, error: &ReadError, told: &mut impl FnMut(Committed)) -> bool {
         tracing::error!(%error, "storage fails: nothing is acknowledged until it is back");
-        for _ in 0..STORAGE_RETRIES {
+        let deadline = Deadline::after(self.patience);
+        while !deadline.has_passed() {
             match self.recover(told) {
                 Ok(()) => {
                     tracing::warn!("storage is back, everything waiting is committed");

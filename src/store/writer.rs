@@ -88,10 +88,7 @@ impl Writer {
     ) -> Result<(Self, Reader, Opened), OpenError> {
         let (handle, opened) = Handle::open(options, new)?;
         let handle = Arc::new(handle);
-        let damaged = |error: ReadError| OpenError::Foreign {
-            path: handle.path().to_owned(),
-            reason: error.to_string(),
-        };
+        let unusable = |error| OpenError::of(handle.path(), error);
         let mut writer = Self {
             handle: Arc::clone(&handle),
             boot: opened.boot,
@@ -100,7 +97,7 @@ impl Writer {
             uncertain: None,
             mode: options.commit,
         };
-        (writer.batch, writer.purging) = writer.committed_state().map_err(damaged)?;
+        (writer.batch, writer.purging) = writer.committed_state().map_err(unusable)?;
         Ok((writer, Reader::new(handle), opened))
     }
 

@@ -38,8 +38,22 @@ pub struct Ended {
 
 /// Starts the binary in `directory`, with these variables and no others.
 pub fn start(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Program {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_parlor"))
-        .args(arguments)
+    start_by(Command::new(env!("CARGO_BIN_EXE_parlor")).args(arguments), directory, environment)
+}
+
+/// The same for a process that outlives a write past the limit of its files' size, of which a
+/// signal tells it: what is ignored stays ignored in the program that takes a process over. With
+/// `limited`, no file may be written from the beginning.
+pub fn start_limitable(directory: &Path, environment: &[(&str, &str)], limited: bool) -> Program {
+    let script = r#"trap "" XFSZ && ulimit -S -f "$1" && exec "$0""#;
+    let limit = if limited { "0" } else { "unlimited" };
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_parlor"), limit]);
+    start_by(&mut shell, directory, environment)
+}
+
+fn start_by(command: &mut Command, directory: &Path, environment: &[(&str, &str)]) -> Program {
+    let mut child = command
         .current_dir(directory)
         .env_clear()
         .envs(environment.iter().copied())
@@ -89,10 +103,35 @@ impl Program {
         addr.parse().expect("an address")
     }
 
+    /// Whether it comes so far as to listen.
+    pub async fn listens(&mut self) -> bool {
+        let start = "Parlor listens on ";
+        within(start, self.out.wait_for(|out| rest_of_line(out, start).is_some())).await.is_ok()
+    }
+
     /// Waits until its log says this.
     pub async fn logged(&mut self, text: &str) {
-        let found = within(text, self.err.wait_for(|err| err.contains(text))).await;
-        assert!(found.is_ok(), "never logged: {text}");
+        self.logged_times(text, 1).await;
+    }
+
+    /// Waits until its log has said this so many times.
+    pub async fn logged_times(&mut self, text: &str, times: usize) {
+        let enough = |err: &String| err.matches(text).count() >= times;
+        let found = within(text, self.err.wait_for(enough)).await;
+        assert!(found.is_ok(), "not logged {times} times: {text}");
+    }
+
+    pub fn id(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("an id")
+    }
+
+    /// The memory that it holds, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()));
+        let status = status.expect("a running process");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = resident.and_then(|rest| rest.trim().strip_suffix(" kB"));
+        number.expect("a line").parse().expect("a number")
     }
 
     /// What it has printed on standard output so far.
@@ -101,8 +140,7 @@ impl Program {
     }
 
     pub fn signal(&self, signal: Signal) {
-        let id = i32::try_from(self.child.id()).expect("an id");
-        kill_process(Pid::from_raw(id).expect("an id"), signal).expect("a running process");
+        kill_process(Pid::from_raw(self.id()).expect("an id"), signal).expect("a running process");
     }
 
     /// Waits for its end.

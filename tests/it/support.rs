@@ -147,8 +147,12 @@ impl Api {
 
     /// `path` below `/api/v1`.
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.request_root(method, &format!("/api/v1{path}"))
+    }
+
+    fn request_root(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         let method = method.parse().expect("a method");
-        let url = format!("http://{}/api/v1{path}", self.addr);
+        let url = format!("http://{}{path}", self.addr);
         let request = self.client.request(method, url);
         match &self.token {
             Some(token) => request.bearer_auth(token),
@@ -165,6 +169,11 @@ impl Api {
 
     pub async fn get(&self, path: &str) -> Answer {
         Self::send(self.request("GET", path)).await
+    }
+
+    /// The whole path.
+    pub async fn get_root(&self, path: &str) -> Answer {
+        Self::send(self.request_root("GET", path)).await
     }
 
     pub async fn delete(&self, path: &str) -> Answer {

@@ -1,268 +1,326 @@
-//! A client that knows the protocol's rules: it sends with ids, sends again what was not
-//! acknowledged, and keeps one number, its cursor.
+//! A client on a socket, which sends again what was not acknowledged, and comes and goes: from
+//! rooms, from the server, and behind the others.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::dice::Dice;
+use super::shared::{Report, Shared, Stage};
+use super::view::{Entry, View};
 use crate::support::{Person, within};
 
 /// Messages under way at once.
 const WINDOW: usize = 16;
-/// Out of so many restarts a client misses one, unless it is the first of all: someone talks.
+/// Out of so many returns of the server a client misses one, unless someone must talk.
 const ABSENCE: u64 = 3;
 /// Out of so many messages one is said without an id, and never again.
 const UNNUMBERED: u64 = 5;
+/// After one of so many frames it joins, leaves or is cut off.
+const RESTLESSNESS: u64 = 60;
+/// Out of so many joins with `after` one names a log that is not the server's.
+const CONFUSION: u64 = 40;
+/// The receive buffer, and the longest rest between two frames, of one that reads slowly.
+const SLOW_BUFFER: u32 = 4 * 1024;
+const SLOW_REST_US: u64 = 4_000;
 
-/// What the test wants of all clients.
-#[derive(Debug, Clone, Copy)]
-pub enum Stage {
-    Talk(SocketAddr),
-    /// Say nothing new, but get an ack for everything.
-    Settle(SocketAddr),
-    /// Read on to this seq, the last of the log.
-    Finish(SocketAddr, u64),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Habit {
+    /// Is there whenever the server is.
+    Steady,
+    Coming,
+    /// Enters without `after`: the past does not matter to it.
+    Newcomer,
+    Slow,
 }
 
-impl Stage {
-    fn addr(self) -> SocketAddr {
-        match self {
-            Self::Talk(addr) | Self::Settle(addr) | Self::Finish(addr, _) => addr,
-        }
-    }
+/// How a connection ended.
+enum End {
+    Done,
+    /// By the server, or the client itself cut it off.
+    Lost,
+    CutOff,
 }
 
-/// What the clients know together.
-#[derive(Default)]
-pub struct Shared {
-    pub acks: Count,
-    /// Clients that have nothing left to be acknowledged.
-    pub settled: Count,
-    /// Every seq that anyone ever heard, and what it stood for.
-    heard: Mutex<HashMap<u64, String>>,
-}
-
-/// A number that only rises.
-pub struct Count(watch::Sender<u64>);
-
-impl Default for Count {
-    fn default() -> Self {
-        Self(watch::Sender::new(0))
-    }
-}
-
-impl Count {
-    pub fn current(&self) -> u64 {
-        *self.0.borrow()
-    }
-
-    pub async fn wait_for_all(&self, enough: u64) {
-        let mut receiver = self.0.subscribe();
-        receiver.wait_for(|count| *count >= enough).await.expect("the sender is here");
-    }
-
-    fn rise(&self) {
-        self.0.send_modify(|count| *count += 1);
-    }
-}
-
-/// What a client holds in the end.
-pub struct Report {
-    pub name: String,
-    /// Seq and text, as the rules have it.
-    pub view: Vec<(u64, String)>,
-    /// By text, which is the id too.
-    pub acked: BTreeMap<String, u64>,
-    pub discarded: usize,
-}
-
-/// Seq and text of a `chat` frame or of a message on a page.
-pub fn message(frame: &Value) -> (u64, String) {
-    let seq = frame["seq"].as_u64().expect("a seq");
-    (seq, frame["message"].as_str().expect("a text").to_owned())
+/// A join that has no answer yet.
+struct Joining {
+    room: u64,
+    after: Option<u64>,
+    /// It was in the room and asked for nothing but where it is.
+    again: bool,
+    confused: bool,
 }
 
 pub struct Client {
-    /// Counted from 0.
-    number: u64,
-    room: u64,
+    habit: Habit,
     token: String,
     dice: Dice,
     shared: Arc<Shared>,
-    /// `None` until it has joined for the first time.
-    cursor: Option<u64>,
     log: Option<String>,
-    unacked: VecDeque<String>,
+    /// Room and id, which is the text too.
+    unacked: VecDeque<(u64, String)>,
     said: u64,
     settled: bool,
     report: Report,
+    /// Of this connection.
+    joins: u64,
+    joining: HashMap<String, Joining>,
+    inside: BTreeMap<u64, bool>,
 }
 
 type Stream = WebSocketStream<TcpStream>;
 
 impl Client {
-    pub fn new(number: u64, room: u64, person: &Person, dice: Dice, shared: Arc<Shared>) -> Self {
-        let (view, acked) = (Vec::new(), BTreeMap::new());
-        let report = Report { name: person.username.clone(), view, acked, discarded: 0 };
+    pub fn new(
+        rooms: &[u64],
+        person: &Person,
+        habit: Habit,
+        dice: Dice,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let views = rooms.iter().map(|room| (*room, View::default())).collect();
+        let report = Report { name: person.username.clone(), views, ..Report::default() };
         Self {
-            number,
-            room,
+            habit,
             token: person.token.clone(),
             dice,
             shared,
-            cursor: None,
             log: None,
             unacked: VecDeque::new(),
             said: 0,
             settled: false,
             report,
+            joins: 0,
+            joining: HashMap::new(),
+            inside: BTreeMap::new(),
         }
     }
 
     /// Comes back whenever the server does, until it holds the whole log.
     pub async fn run(mut self, mut stages: watch::Receiver<Stage>) -> Report {
         loop {
-            let stage = *stages.borrow_and_update();
-            let addr = stage.addr();
-            let may_miss = self.number > 0 && matches!(stage, Stage::Talk(_));
+            let stage = stages.borrow_and_update().clone();
+            let may_miss = self.habit != Habit::Steady && stage.is_talk();
             let away = may_miss && self.dice.below(ABSENCE) == 0;
-            if !away && self.converse(addr, &mut stages).await.is_some() {
-                return self.report;
-            }
-            // The server is gone, and perhaps back already elsewhere.
-            if stages.borrow().addr() == addr {
-                within("the server's return", stages.changed()).await.expect("a test");
+            let end = if away { End::Lost } else { self.converse(&mut stages).await };
+            match end {
+                End::Done => return self.report,
+                End::CutOff => {}
+                // The server is gone, and perhaps back already elsewhere.
+                End::Lost if stages.borrow().addr() != stage.addr() => {}
+                End::Lost => {
+                    within("the server's return", stages.changed()).await.expect("a test");
+                }
             }
         }
     }
 
-    /// One connection to its end: `Some` when everything is done, `None` when it breaks off.
-    async fn converse(
-        &mut self,
-        addr: SocketAddr,
-        stages: &mut watch::Receiver<Stage>,
-    ) -> Option<()> {
-        let tcp = TcpStream::connect(addr).await.ok()?;
-        let url = format!("ws://{addr}/ws?token={}", self.token);
-        let (mut stream, _) = tokio_tungstenite::client_async(url, tcp).await.ok()?;
-        self.join(&mut stream).await?;
-        for id in self.unacked.clone() {
-            self.say(&mut stream, &id, true).await?;
+    /// One connection to its end.
+    async fn converse(&mut self, stages: &mut watch::Receiver<Stage>) -> End {
+        let addr = stages.borrow().addr();
+        let Some(mut stream) = self.connect(addr).await else { return End::Lost };
+        if self.enter(&mut stream).await.is_none() {
+            return End::Lost;
         }
         loop {
-            let stage = *stages.borrow_and_update();
-            match stage {
-                Stage::Talk(_) => self.talk(&mut stream).await?,
-                Stage::Settle(_) => self.settle(),
-                Stage::Finish(_, head) => {
-                    self.settle();
-                    if self.cursor == Some(head) {
-                        return Some(());
-                    }
-                }
+            let stage = stages.borrow_and_update().clone();
+            let Some(end) = self.act(&mut stream, &stage).await else { return End::Lost };
+            if let Some(end) = end {
+                return end;
             }
             tokio::select! {
-                frame = receive(&mut stream) => self.hear(&frame?),
+                frame = receive(&mut stream) => match frame {
+                    None => return End::Lost,
+                    Some(frame) => if self.hear(&mut stream, &frame).await.is_none() {
+                        return End::Lost;
+                    },
+                },
                 changed = stages.changed() => changed.expect("a test"),
             }
         }
     }
 
-    async fn join(&mut self, stream: &mut Stream) -> Option<()> {
+    async fn connect(&self, addr: SocketAddr) -> Option<Stream> {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        if self.habit == Habit::Slow {
+            socket.set_recv_buffer_size(SLOW_BUFFER).expect("an option");
+        }
+        let tcp = socket.connect(addr).await.ok()?;
+        let url = format!("ws://{addr}/ws?token={}", self.token);
+        Some(tokio_tungstenite::client_async(url, tcp).await.ok()?.0)
+    }
+
+    /// Joins all rooms where it left off, and says again what is open.
+    async fn enter(&mut self, stream: &mut Stream) -> Option<()> {
         let hello = receive(stream).await?;
         assert_eq!(hello["type"], "hello");
         let log = hello["log"].as_str().expect("a log").to_owned();
         assert_eq!(*self.log.get_or_insert_with(|| log.clone()), log, "one database");
-        let after = self.cursor.unwrap_or(0);
-        let join = json!({"type": "join_room", "roomId": self.room, "after": after, "log": log});
-        stream.send(Message::text(join.to_string())).await.ok()?;
-        let joined = receive(stream).await?;
-        assert_eq!(joined["type"], "joined", "{joined}");
-        assert_eq!(joined["reset"], Value::Null, "{joined}");
-        let head = joined["head"].as_u64().expect("a head");
-        // What is above was never stored.
-        if head < after {
-            self.discard_above(head);
+        self.joining.clear();
+        self.inside.clear();
+        for room in self.report.views.keys().copied().collect::<Vec<_>>() {
+            let first = self.report.views[&room].cursor.is_none();
+            self.join(stream, room, first && self.habit == Habit::Newcomer).await?;
         }
-        self.cursor = Some(after.min(head));
+        for (room, id) in self.unacked.clone() {
+            self.shared.repeated.rise();
+            self.say(stream, room, &id, true).await?;
+        }
         Some(())
     }
 
-    /// Keeps the window full.
-    async fn talk(&mut self, stream: &mut Stream) -> Option<()> {
-        while self.unacked.len() < WINDOW {
-            self.said += 1;
-            let text = format!("{}-{:06}", self.report.name, self.said);
-            let numbered = self.dice.below(UNNUMBERED) > 0;
-            if numbered {
-                self.unacked.push_back(text.clone());
+    /// What is to be done before the next frame; `None`: the connection is lost.
+    async fn act(&mut self, stream: &mut Stream, stage: &Stage) -> Option<Option<End>> {
+        if let Stage::Talk(_) = stage {
+            if self.habit == Habit::Slow {
+                let rest = Duration::from_micros(self.dice.below(SLOW_REST_US));
+                tokio::time::sleep(rest).await;
             }
-            self.say(stream, &text, numbered).await?;
+            self.talk(stream).await?;
+            if self.dice.below(RESTLESSNESS) == 0 {
+                return self.move_about(stream).await;
+            }
+            return Some(None);
         }
-        Some(())
-    }
-
-    async fn say(&mut self, stream: &mut Stream, text: &str, numbered: bool) -> Option<()> {
-        let mut frame = json!({"type": "chat", "roomId": self.room, "message": text});
-        if numbered {
-            frame["id"] = json!(text);
-        }
-        stream.send(Message::text(frame.to_string())).await.ok()
-    }
-
-    fn settle(&mut self) {
         if self.unacked.is_empty() && !self.settled {
             self.settled = true;
             self.shared.settled.rise();
         }
+        let Stage::Finish(_, heads) = stage else { return Some(None) };
+        let whole = |(room, view): (&u64, &View)| view.cursor == heads.get(room).copied();
+        let done = self.joining.is_empty() && self.report.views.iter().all(whole);
+        Some(done.then_some(End::Done))
     }
 
-    fn hear(&mut self, frame: &Value) {
+    /// Keeps the window full.
+    async fn talk(&mut self, stream: &mut Stream) -> Option<()> {
+        let window = if self.habit == Habit::Slow { 1 } else { WINDOW };
+        while self.unacked.len() < window {
+            self.said += 1;
+            self.shared.said.rise();
+            let text = format!("{}-{:06}", self.report.name, self.said);
+            let room = self.some_room();
+            let numbered = self.dice.below(UNNUMBERED) > 0;
+            if numbered {
+                self.unacked.push_back((room, text.clone()));
+            }
+            self.say(stream, room, &text, numbered).await?;
+        }
+        Some(())
+    }
+
+    async fn move_about(&mut self, stream: &mut Stream) -> Option<Option<End>> {
+        let room = self.some_room();
+        match self.dice.below(4) {
+            // What is under way will be said again while it still is.
+            0 => return Some(Some(End::CutOff)),
+            1 => {
+                send(stream, &json!({"type": "leave_room", "roomId": room})).await?;
+                self.join(stream, room, false).await?;
+            }
+            2 => self.join(stream, room, false).await?,
+            // It is in, or is about to be: only told where it is.
+            _ => self.join(stream, room, true).await?,
+        }
+        Some(None)
+    }
+
+    fn some_room(&mut self) -> u64 {
+        let rooms = self.report.views.len();
+        let nth = usize::try_from(self.dice.below(rooms as u64)).expect("few rooms");
+        *self.report.views.keys().nth(nth).expect("a room")
+    }
+
+    /// Joins behind what it holds, or `plainly`: from here on, if it is not in already.
+    async fn join(&mut self, stream: &mut Stream, room: u64, plainly: bool) -> Option<()> {
+        self.joins += 1;
+        let reference = format!("j{}", self.joins);
+        let joining = self.joining.values().any(|joining| joining.room == room);
+        let again = plainly && (joining || self.inside.contains_key(&room));
+        let after = (!plainly).then(|| self.report.views[&room].after());
+        let confused = !plainly && self.dice.below(CONFUSION) == 0;
+        let log = if confused { Some("of another database") } else { self.log.as_deref() };
+        let frame = json!({"type": "join_room", "roomId": room, "after": after, "log": log,
+            "ref": reference});
+        self.joining.insert(reference, Joining { room, after, again, confused });
+        send(stream, &frame).await
+    }
+
+    async fn say(
+        &mut self,
+        stream: &mut Stream,
+        room: u64,
+        text: &str,
+        numbered: bool,
+    ) -> Option<()> {
+        let mut frame = json!({"type": "chat", "roomId": room, "message": text});
+        if numbered {
+            frame["id"] = json!(text);
+        }
+        send(stream, &frame).await
+    }
+
+    async fn hear(&mut self, stream: &mut Stream, frame: &Value) -> Option<()> {
+        let room = || frame["roomId"].as_u64().expect("a room");
         match frame["type"].as_str().expect("a type") {
-            "chat" => self.hear_chat(frame),
-            "ack" => self.hear_ack(frame),
+            "joined" => self.hear_joined(stream, frame).await?,
+            "left" => {
+                let inside = self.inside.insert(room(), false);
+                assert_eq!(inside, Some(true), "{frame}");
+            }
+            "chat" => {
+                let entry = Entry::of(frame);
+                assert_eq!(self.inside.get(&room()), Some(&true), "not in the room: {frame}");
+                self.shared.hear(room(), entry.seq, &entry.text);
+                self.report.views.get_mut(&room()).expect("a room of its own").take(&entry);
+            }
+            "ack" => {
+                let id = frame["id"].as_str().expect("an id");
+                let seq = frame["seq"].as_u64().expect("a seq");
+                self.unacked.retain(|(_, unacked)| unacked != id);
+                self.report.ack(&self.shared, id, room(), seq);
+            }
             "error" => panic!("{frame}"),
             _ => {}
         }
+        Some(())
     }
 
-    fn hear_chat(&mut self, frame: &Value) {
-        let (seq, text) = message(frame);
-        let cursor = self.cursor.expect("joined");
-        assert!(seq > cursor, "{} at {cursor}: {frame}", self.report.name);
-        if let Some(prev) = frame["prev"].as_u64() {
-            self.discard_above(prev);
+    async fn hear_joined(&mut self, stream: &mut Stream, frame: &Value) -> Option<()> {
+        let reference = frame["ref"].as_str().expect("a ref");
+        let joining = self.joining.remove(reference).expect("asked for");
+        let Joining { room, after, again, confused } = joining;
+        assert_eq!(frame["roomId"].as_u64(), Some(room), "{frame}");
+        let head = frame["head"].as_u64().expect("a head");
+        self.inside.insert(room, true);
+        let view = self.report.views.get_mut(&room).expect("a room of its own");
+        if again {
+            assert_eq!(view.cursor, Some(head), "everything up to there has come: {frame}");
+            return Some(());
         }
-        let mut heard = self.shared.heard.lock().expect("no failure elsewhere");
-        let before = heard.entry(seq).or_insert_with(|| text.clone());
-        assert_eq!(*before, text, "seq {seq} was given twice");
-        drop(heard);
-        self.report.view.push((seq, text));
-        self.cursor = Some(seq);
+        assert_eq!(frame["reset"] == true, confused, "{frame}");
+        if confused {
+            view.reset();
+        }
+        view.joined(after, head);
+        if confused {
+            // What it named meant something elsewhere: from the beginning, once more.
+            self.join(stream, room, false).await?;
+        }
+        Some(())
     }
+}
 
-    fn hear_ack(&mut self, frame: &Value) {
-        let id = frame["id"].as_str().expect("an id").to_owned();
-        let seq = frame["seq"].as_u64().expect("a seq");
-        self.unacked.retain(|unacked| *unacked != id);
-        let before = self.report.acked.insert(id, seq);
-        assert!(before.is_none_or(|before| before == seq), "{before:?}, then {frame}");
-        self.shared.acks.rise();
-    }
-
-    fn discard_above(&mut self, last: u64) {
-        let kept = self.report.view.partition_point(|(seq, _)| *seq <= last);
-        self.report.discarded += self.report.view.len() - kept;
-        self.report.view.truncate(kept);
-    }
+async fn send(stream: &mut Stream, frame: &Value) -> Option<()> {
+    within("room to send", stream.send(Message::text(frame.to_string()))).await.ok()
 }
 
 /// The next frame; `None` when the connection has broken off.
