@@ -10,8 +10,8 @@ use parlor::clock::Clock;
 use parlor::domain::{
     Delivery, Identity, Limits, MessageBody, MessageId, Role, RoomRef, SessionId, Username,
 };
-use parlor::hub::{Connection, Hub};
-use parlor::store::{CommitMode, Writer, WriterEnd, WriterThread};
+use parlor::hub::{Connection, Hub, News};
+use parlor::store::{CommitMode, DrivenWriter, WriteQueue, Writer, WriterEnd, WriterThread};
 use parlor::transport::{Budget, Outbound};
 use tokio::task::JoinHandle;
 
@@ -26,6 +26,7 @@ fn limits() -> Limits {
 #[derive(Debug)]
 pub struct House {
     app: Arc<App>,
+    queue: WriteQueue,
     /// The writer, and the task that takes in what it commits.
     running: std::sync::Mutex<Option<(WriterThread, JoinHandle<()>)>>,
     pub commits: Arc<AtomicU64>,
@@ -39,27 +40,23 @@ impl House {
     pub fn open(directory: &Path, rooms: u64, commit: CommitMode) -> Result<Arc<Self>, Failure> {
         let (writer, reader, opened) = Writer::open(&options(directory, commit), &new_database())?;
         let limits = limits();
-        let (told, mut commits) = tokio::sync::mpsc::channel(64);
-        let tell = move |committed| {
-            // An error says that the house is closed.
-            let _ = told.blocking_send(committed);
-        };
-        let thread = WriterThread::start(writer, &limits, tell, |_| {})?;
-        let hub = Hub::new(reader.clone(), thread.queue.clone(), opened.boot, &limits);
+        let (driven, queue, health) = DrivenWriter::new(writer, &limits);
+        let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, &limits);
+        let (news, commits) = News::channel(&hub);
         let count = Arc::new(AtomicU64::new(0));
-        let (live, counted) = (Arc::clone(&hub), Arc::clone(&count));
-        let commits = tokio::spawn(async move {
-            while let Some(committed) = commits.recv().await {
-                live.committed(&committed);
-                counted.fetch_add(1, Ordering::Relaxed);
-            }
-        });
+        let counted = Arc::clone(&count);
+        let tell = move |committed, busy| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            news.tell(committed, busy);
+        };
+        let thread = WriterThread::start(driven, tell, |_| {})?;
+        let commits = tokio::spawn(commits.take_in());
         let parts = Parts {
             hub,
             clock: Clock::system(),
             reader,
-            queue: thread.queue.clone(),
-            health: thread.health.clone(),
+            queue: queue.clone(),
+            health,
             token_secret: opened.secret,
         };
         let window = limits.unacknowledged;
@@ -81,6 +78,7 @@ impl House {
         Ok(Arc::new(Self {
             app: App::new(parts, settings),
             running: std::sync::Mutex::new(Some((thread, commits))),
+            queue,
             commits: count,
             window,
             body: body()?,
@@ -136,7 +134,7 @@ impl House {
     pub async fn close(&self) -> Result<(), Failure> {
         let running = self.running.lock().ok().and_then(|mut running| running.take());
         let (thread, commits) = running.ok_or("closed twice")?;
-        thread.queue.close();
+        self.queue.close();
         let end = tokio::task::spawn_blocking(move || thread.join()).await?;
         commits.await?;
         if end == WriterEnd::Clean { Ok(()) } else { Err(format!("the writer: {end:?}").into()) }

@@ -9,7 +9,7 @@ mod messages;
 mod rooms;
 mod tokens;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -25,7 +25,7 @@ use crate::auth::random;
 use crate::clock::Clock;
 use crate::domain::{Delivery, Limits};
 use crate::hub::Hub;
-use crate::store::{Committed, NewDatabase, StoreOptions, Writer, WriterThread};
+use crate::store::{DrivenWriter, NewDatabase, StoreOptions, Writer, WriterThread};
 use crate::transport::Budget;
 
 const NOW: u64 = 1_790_000_000_000;
@@ -80,27 +80,23 @@ impl TestApp {
         let store = StoreOptions::directory(directory.path(), 1024 * 1024);
         let new = NewDatabase { log: random::log_id().unwrap(), secret: random::secret().unwrap() };
         let (writer, reader, opened) = Writer::open(&store, &new).unwrap();
-        let hub = Arc::new(OnceLock::<Arc<Hub>>::new());
+        let (driven, queue, health) = DrivenWriter::new(writer, &limits);
+        let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, &limits);
         let told = {
             let hub = Arc::clone(&hub);
-            move |committed: Committed| {
-                if let Some(hub) = hub.get() {
-                    hub.committed(&committed);
-                }
+            move |committed, _| {
+                hub.committed(&committed);
                 after_commit();
             }
         };
-        let thread = WriterThread::start(writer, &limits, told, |_| {}).unwrap();
-        let live = Hub::new(reader.clone(), thread.queue.clone(), opened.boot, &limits);
-        hub.set(Arc::clone(&live)).unwrap();
+        WriterThread::start(driven, told, |_| {}).unwrap();
         let clock = Clock::manual(NOW);
-        let queue = thread.queue.clone();
         let parts = Parts {
-            hub: live,
+            hub,
             clock: clock.clone(),
             reader,
-            queue: thread.queue.clone(),
-            health: thread.health.clone(),
+            queue: queue.clone(),
+            health,
             token_secret: opened.secret.clone(),
         };
         let settings = Settings {

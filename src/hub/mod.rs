@@ -8,6 +8,7 @@
 mod connection;
 mod connections;
 mod inflight;
+mod news;
 mod presence;
 mod room;
 mod rooms;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use connection::Connection;
 pub use connections::Connections;
+pub use news::{News, NewsReceiver};
 pub use room::{Closed, Post, Reservation, Reserve, Room};
 pub use rooms::Hub;
 pub use state::{Cut, Member, PublishError};

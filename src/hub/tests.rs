@@ -21,19 +21,19 @@ use crate::transport::{Budget, Outbound};
 mod clients;
 mod committed;
 
-struct House {
+pub(super) struct House {
     directory: TempDir,
     writer: DrivenWriter,
     queue: WriteQueue,
     reader: Reader,
-    hub: Arc<Hub>,
-    runtime: tokio::runtime::Runtime,
+    pub(super) hub: Arc<Hub>,
+    pub(super) runtime: tokio::runtime::Runtime,
     /// The next connection's number.
     connections: Cell<u64>,
 }
 
 impl House {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(Delivery::Immediate)
     }
 
@@ -81,11 +81,11 @@ impl House {
         while self.writer.turn(&mut |committed| hub.committed(&committed)).unwrap() {}
     }
 
-    fn room(&self) -> Arc<Room> {
+    pub(super) fn room(&self) -> Arc<Room> {
         self.runtime.block_on(self.hub.room(room_id())).unwrap().unwrap()
     }
 
-    fn say(&self, text: &str) -> Stamp {
+    pub(super) fn say(&self, text: &str) -> Stamp {
         self.room().publish(post(text), None, 1_000).unwrap()
     }
 
@@ -123,7 +123,7 @@ impl House {
     }
 }
 
-fn room_id() -> RoomId {
+pub(super) fn room_id() -> RoomId {
     RoomId::new(1).unwrap()
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,14 +18,12 @@ use crate::app::{self, App, SetupCode, Signup};
 use crate::auth::{RandomError, random};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::limits::{
-    COMMITS_UNTOLD, EVICTION_INTERVAL, HTTP_CONNECTIONS, PRESENCE_GATHER, STOP_DEADLINE,
-};
+use crate::domain::limits::{EVICTION_INTERVAL, HTTP_CONNECTIONS, PRESENCE_GATHER, STOP_DEADLINE};
 use crate::http::{self, Readiness, Streams};
-use crate::hub::Hub;
+use crate::hub::{Hub, News};
 use crate::store::{
-    Committed, NewDatabase, OpenError, Opened, Reader, StoreOptions, Writer, WriterEnd,
-    WriterThread,
+    DrivenWriter, NewDatabase, OpenError, Opened, Reader, StoreOptions, WriteQueue, Writer,
+    WriterEnd, WriterThread,
 };
 use crate::transport::Budget;
 use crate::web;
@@ -74,6 +72,7 @@ pub struct Server {
     first_account: FirstAccount,
     readiness: Readiness,
     sessions: Arc<Sessions>,
+    queue: WriteQueue,
     writer: WriterThread,
     writer_ended: oneshot::Receiver<WriterEnd>,
     /// Ends once the writer has and everything it told is taken in.
@@ -103,19 +102,16 @@ impl Server {
         let addr = listener
             .local_addr()
             .map_err(|source| StartError::Listen { addr: config.listen, source })?;
-        let (told, commits) = mpsc::channel(COMMITS_UNTOLD);
+        let (driven, queue, health) = DrivenWriter::new(writer, &limits);
+        let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, &limits);
+        let (news, commits) = News::channel(&hub);
+        let tell = move |committed, busy| news.tell(committed, busy);
         let (ended, writer_ended) = oneshot::channel();
-        let tell = move |committed| {
-            // An error says that the server is gone, and nobody is left to be told.
-            let _ = told.blocking_send(committed);
-        };
         let report = move |end| {
             let _ = ended.send(end);
         };
-        let thread =
-            WriterThread::start(writer, &limits, tell, report).map_err(StartError::Thread)?;
-        let hub = Hub::new(reader.clone(), thread.queue.clone(), opened.boot, &limits);
-        let commits = tokio::spawn(take_in_commits(Arc::clone(&hub), commits));
+        let thread = WriterThread::start(driven, tell, report).map_err(StartError::Thread)?;
+        let commits = tokio::spawn(commits.take_in());
         let first_account = first_account(&opened, addr, config.auth.signup)?;
         let settings = app::Settings {
             limits,
@@ -133,8 +129,8 @@ impl Server {
             hub,
             clock: Clock::system(),
             reader,
-            queue: thread.queue.clone(),
-            health: thread.health.clone(),
+            queue: queue.clone(),
+            health,
             token_secret: configured.unwrap_or(opened.secret),
         };
         let app = App::new(parts, settings);
@@ -143,6 +139,7 @@ impl Server {
             first_account,
             readiness: Readiness::default(),
             sessions: sessions(&app),
+            queue,
             writer: thread,
             writer_ended,
             commits,
@@ -225,9 +222,8 @@ impl Server {
             self.sessions.acting.wait().await;
         };
         let _ = tokio::time::timeout(STOP_DEADLINE / 2, under_way).await;
-        self.writer.queue.close();
-        let writer = self.writer;
-        let end = tokio::task::spawn_blocking(move || writer.join()).await;
+        self.queue.close();
+        let end = tokio::task::spawn_blocking(|| self.writer.join()).await;
         // Acks of the last commit are out when this has ended.
         let _ = self.commits.await;
         connections.close_for_restart();
@@ -279,12 +275,6 @@ fn sessions(app: &Arc<App>) -> Arc<Sessions> {
         output: Budget::new(limits.waiting_bytes_total),
         input: Budget::new(limits.partial_input_bytes),
     })
-}
-
-async fn take_in_commits(hub: Arc<Hub>, mut commits: mpsc::Receiver<Committed>) {
-    while let Some(committed) = commits.recv().await {
-        hub.committed(&committed);
-    }
 }
 
 async fn tell_presence(hub: Arc<Hub>) {

@@ -225,22 +225,18 @@ impl DrivenWriter {
 
 /// The running thread.
 #[derive(Debug)]
-pub struct WriterThread {
-    pub queue: WriteQueue,
-    pub health: Health,
-    join: JoinHandle<WriterEnd>,
-}
+pub struct WriterThread(JoinHandle<WriterEnd>);
 
 impl WriterThread {
-    /// `told` hears of each commit, in order, on the writer's thread; it should hand the news on.
-    /// `ended` hears when the thread ends, however it does.
+    /// `told` hears of each commit, in order, on the writer's thread, and whether more waits to be
+    /// committed. `ended` hears when the thread ends, however it does.
     pub fn start(
-        writer: Writer,
-        limits: &Limits,
-        told: impl FnMut(Committed) + Send + 'static,
+        driven: DrivenWriter,
+        mut told: impl FnMut(Committed, bool) + Send + 'static,
         ended: impl FnOnce(WriterEnd) + Send + 'static,
     ) -> io::Result<Self> {
-        let (driven, queue, health) = DrivenWriter::new(writer, limits);
+        let waiting = driven.queue.receiver.clone();
+        let told = move |committed| told(committed, !waiting.is_empty());
         let join = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
             // Nothing could be stored after a panic here, and nobody would notice.
             let _abort = AbortOnPanic;
@@ -248,13 +244,13 @@ impl WriterThread {
             ended(end);
             end
         })?;
-        Ok(Self { queue, health, join })
+        Ok(Self(join))
     }
 
     /// Blocks until the thread has ended; close the queue first.
     #[must_use]
     pub fn join(self) -> WriterEnd {
-        self.join.join().unwrap_or(WriterEnd::Failed)
+        self.0.join().unwrap_or(WriterEnd::Failed)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The server put together by hand, so that a test can stop the news of commits on their way.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -14,7 +14,7 @@ use parlor::clock::Clock;
 use parlor::domain::{Delivery, Limits, LogId};
 use parlor::http::{self, Readiness, Streams};
 use parlor::hub::Hub;
-use parlor::store::{Committed, NewDatabase, StoreOptions, Writer, WriterThread};
+use parlor::store::{DrivenWriter, NewDatabase, StoreOptions, Writer, WriterThread};
 use parlor::transport::{Budget, PatientStream};
 use parlor::ws::{self, Sessions};
 use tempfile::TempDir;
@@ -34,25 +34,18 @@ pub fn app(
     let store = StoreOptions::directory(directory.path(), 1 << 20);
     let new = NewDatabase { log: LogId(1), secret: [1; 32] };
     let (writer, reader, opened) = Writer::open(&store, &new).unwrap();
-    let hub = Arc::new(OnceLock::<Arc<Hub>>::new());
+    let (driven, queue, health) = DrivenWriter::new(writer, limits);
+    let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, limits);
     let tell = {
         let hub = Arc::clone(&hub);
-        move |committed: Committed| {
+        move |committed, _| {
             before_news();
-            hub.get().unwrap().committed(&committed);
+            hub.committed(&committed);
         }
     };
-    let thread = WriterThread::start(writer, limits, tell, |_| {}).unwrap();
-    let live = Hub::new(reader.clone(), thread.queue.clone(), opened.boot, limits);
-    hub.set(Arc::clone(&live)).unwrap();
-    let parts = Parts {
-        hub: live,
-        clock: Clock::system(),
-        reader,
-        queue: thread.queue.clone(),
-        health: thread.health.clone(),
-        token_secret: opened.secret,
-    };
+    WriterThread::start(driven, tell, |_| {}).unwrap();
+    let parts =
+        Parts { hub, clock: Clock::system(), reader, queue, health, token_secret: opened.secret };
     let settings = Settings {
         limits: limits.clone(),
         log: opened.log,
