@@ -112,11 +112,25 @@ pub const BROADCAST_SLOTS: usize = 32;
 pub const PRESENCE_GATHER: Duration = Duration::from_millis(500);
 /// People whose names `presence` lists; above, it tells their number alone.
 pub const PRESENCE_NAMES: usize = 200;
-/// Events read from the log at once for a subscription that catches up.
-pub const CATCH_UP_EVENTS: usize = 200;
-/// Bytes of messages on one page of the log, for catching up as for history; one event is always
-/// taken.
+/// Bytes of messages on one page of history; one event is always taken.
 pub const PAGE_BYTES: usize = 256 * 1024;
+/// Events in one block of a room's log, which is encoded once for all members that catch up; also
+/// what a member gets before others have their turn.
+pub const BLOCK_EVENTS: usize = 256;
+/// Bytes of records in such a block; one event is always taken.
+pub const BLOCK_BYTES: usize = 64 * 1024;
+/// A block that is not the continuation of another begins at a multiple of this seq, so that
+/// members a few messages apart share it.
+pub const BLOCK_ALIGN: u64 = 32;
+/// Bytes of blocks, as frames, that the process keeps for whoever wants the same next.
+pub const BLOCKS_KEPT_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of blocks that are not kept any more but of which some connection still has a slice
+/// waiting, in the whole process. Past it, who catches up gets small parts of its own.
+pub const BLOCKS_PINNED_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of records in such a part; one event is always taken.
+pub const LONE_PART_BYTES: usize = 8 * 1024;
+/// Blocks read at once; the other threads are free for look-ups, which senders wait for.
+pub const CATCH_UP_READS: usize = READ_THREADS / 2;
 /// Idle rooms are looked for and dropped this often.
 pub const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
 

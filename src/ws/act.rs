@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::session::Session;
 use super::state::{Action, Refused, State};
 use crate::app::{Caller, Posted};
-use crate::domain::limits::{CATCH_UP_EVENTS, STORAGE_RETRY};
+use crate::domain::limits::STORAGE_RETRY;
 use crate::domain::{Invalid, MessageBody, MessageId, Refusal, RoomId, RoomRef, Seq};
 use crate::hub::{Member, Room, Subscription};
 use crate::protocol::{CloseCode, Echo, JoinRoom, Joined, ServerFrame};
@@ -181,10 +181,9 @@ impl Session {
         for room in &turn.gone {
             self.state().left(room.id());
         }
-        if let Some(read) = turn.read {
-            let page = self.app.log_page(read.room, read.after, read.upto, CATCH_UP_EVENTS).await;
-            match page {
-                Ok((events, complete)) => self.rooms.page(read, &events, complete, outbound),
+        if let Some(read) = &turn.read {
+            match self.app.log_part(&read.room, read.after, read.upto).await {
+                Ok(part) => self.rooms.page(read, part, outbound),
                 // Storage fails; the log says so. The subscription stays where it is.
                 Err(_) => tokio::time::sleep(STORAGE_RETRY).await,
             }
