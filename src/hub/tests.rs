@@ -72,13 +72,16 @@ impl House {
     }
 
     fn open(directory: TempDir) -> Self {
+        Self::open_with(directory, &Limits::default())
+    }
+
+    fn open_with(directory: TempDir, limits: &Limits) -> Self {
         let options = StoreOptions::directory(directory.path(), 1 << 20);
         let new = NewDatabase { log: LogId(1), secret: [0; 32] };
         let (writer, reader, opened) = Writer::open(&options, &new).unwrap();
-        let limits = Limits::default();
-        let (writer, queue, _) = DrivenWriter::new(writer, &limits);
+        let (writer, queue, _) = DrivenWriter::new(writer, limits);
         let hub =
-            Hub::with_blocks(reader.clone(), queue.clone(), opened.boot, &limits, SMALL_BLOCKS);
+            Hub::with_blocks(reader.clone(), queue.clone(), opened.boot, limits, SMALL_BLOCKS);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         Self { directory, writer, queue, reader, hub, runtime, connections: Cell::new(1) }
     }
@@ -275,6 +278,36 @@ fn a_deleted_room_ends_for_its_members_behind_its_last_message() {
     assert!(deleted.try_recv().is_ok());
     assert_eq!(live.step(), Step::Gone(Gone::Deleted));
     assert!(house.runtime.block_on(house.hub.room(room_id())).unwrap().is_none());
+}
+
+/// The writer is not driven: its queue fills up.
+#[test]
+fn what_the_queue_does_not_take_has_no_effect_at_all() {
+    let limits = Limits { writer_queue_messages: 3, ..Limits::default() };
+    let mut house = House::open_with(tempfile::tempdir().unwrap(), &limits);
+    house.create_room("room");
+    let (mut member, _) = house.subscribe(None);
+    let (room, from) = (house.room(), connection(99));
+    let post_from = || Post { from: Some(Arc::clone(&from)), ..post("refused") };
+    for n in 1..=3 {
+        assert_eq!(house.say("fits").seq, n);
+    }
+    let id = MessageId::parse("c1").unwrap();
+    for _ in 0..2 {
+        let Reserve::Mine(reservation) = room.reserve(user(1), &id) else { panic!("taken") };
+        let published = room.publish(post_from(), Some(reservation), 9_000);
+        assert_eq!(published, Err(PublishError::Refused(Refusal::Overloaded)));
+    }
+    assert_eq!(room.delete().unwrap_err(), PublishError::Refused(Refusal::Overloaded));
+    assert_eq!(from.uncommitted(), 0);
+    assert_eq!(seqs(&house.hear(&mut member)), [1, 2, 3]);
+    house.commit();
+    let Reserve::Mine(reservation) = room.reserve(user(1), &id) else { panic!("taken") };
+    let stamp = room.publish(post_from(), Some(reservation), 1).unwrap();
+    assert_eq!((stamp.seq, stamp.count, stamp.prev, stamp.at), (4, 4, None, 1_000));
+    assert_eq!(seqs(&house.hear(&mut member)), [4]);
+    house.commit();
+    assert_eq!(house.room().committed_seq(), 4);
 }
 
 /// Two ask for a room that is not there, and while the first one's look-up is under way the room is
