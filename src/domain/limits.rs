@@ -1,5 +1,20 @@
 //! Every bound of the server, named, with its unit. Fixed ones are constants; those that an
 //! operator may set are fields of [`Limits`], one for each key under `[limits]`.
+//!
+//! # What slow readers can make the server hold
+//!
+//! One WebSocket connection: [`Limits::waiting_bytes`] and what its last turn put on top, which is
+//! one item of a room or one part of a log (a block, [`BLOCK_BYTES`] as records, or one message).
+//! Most of it are slices of what other connections hold too, counted here as if they were not.
+//! The kernel keeps up to [`KERNEL_SEND_BYTES`] more for each connection, HTTP or WebSocket; that is
+//! not in the process's own memory, and `net.ipv4.tcp_mem` bounds it for the machine.
+//!
+//! The process: [`Limits::waiting_bytes_total`] for WebSockets; once that is spent, a connection
+//! that waits for nothing still gets one item or part at a time, so that it goes on. Whatever is
+//! pinned of blocks beyond the slices that wait is within [`BLOCKS_KEPT_BYTES`] and
+//! [`BLOCKS_PINNED_BYTES`]. [`ANSWERS_BYTES`] for pages over HTTP. With the defaults, that is
+//! 256 + 8 + 64 + 64 MiB, and in the kernel half a mebibyte for each connection that does not read,
+//! until it is given up on after [`Limits::write_stall_seconds`].
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -44,6 +59,9 @@ pub const TOKEN_TTL: RangeInclusive<Duration> =
 pub const BODY_BYTES: usize = 128 * 1024;
 /// All bodies that are being read at once.
 pub const BODIES_BYTES: usize = 64 * 1024 * 1024;
+/// All pages of history and of rooms that their readers have not taken yet; past it, a further one
+/// is `overloaded`.
+pub const ANSWERS_BYTES: usize = 64 * 1024 * 1024;
 /// A request's head, which bounds what a connection that never finishes it can hold.
 pub const HEAD_BYTES: usize = 16 * 1024;
 /// From the first byte of a connection, or the end of the last answer, to a whole request head.
@@ -91,8 +109,11 @@ pub const RATE_KEYS: usize = 100_000;
 pub const BAD_FRAMES: u32 = 20;
 /// What one read from a socket takes; also the buffer that each open WebSocket holds.
 pub const READ_BUFFER_BYTES: usize = 4 * 1024;
-/// The kernel's send buffer of one connection, so that a slow reader's backlog is counted by us.
+/// The kernel's send buffer of one connection, as it is asked for.
 pub const SEND_BUFFER_BYTES: usize = 256 * 1024;
+/// What the kernel then keeps for one connection at most: Linux doubles what it is asked for, to
+/// count its own bookkeeping too, and asks for no more than `net.core.wmem_max`.
+pub const KERNEL_SEND_BYTES: usize = 2 * SEND_BUFFER_BYTES;
 /// One `typing` a person, a room and this interval is passed on.
 pub const TYPING_INTERVAL_MS: u64 = 1_000;
 /// How long a closing connection drains what its peer still sends, so that the peer reads the
