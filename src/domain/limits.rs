@@ -9,7 +9,7 @@
 //! The kernel keeps up to [`KERNEL_SEND_BYTES`] more for each connection, HTTP or WebSocket; that is
 //! not in the process's own memory, and `net.ipv4.tcp_mem` bounds it for the machine.
 //!
-//! The process: [`Limits::waiting_bytes_total`] for WebSockets; once that is spent, a connection
+//! The process: [`Limits::waiting_bytes_total`] for sockets; once that is spent, a connection
 //! that waits for nothing still gets one item or part at a time, so that it goes on. Whatever is
 //! pinned of blocks beyond the slices that wait is within [`BLOCKS_KEPT_BYTES`] and
 //! [`BLOCKS_PINNED_BYTES`]. [`ANSWERS_BYTES`] for pages over HTTP. With the defaults, that is
@@ -152,6 +152,8 @@ pub const BLOCKS_PINNED_BYTES: usize = 64 * 1024 * 1024;
 pub const LONE_PART_BYTES: usize = 8 * 1024;
 /// Blocks read at once; the other threads are free for look-ups, which senders wait for.
 pub const CATCH_UP_READS: usize = READ_THREADS / 2;
+/// Members that get a block at the same time; the others wait for their turn.
+pub const CATCH_UP_TURNS: usize = 8;
 /// Idle rooms are looked for and dropped this often.
 pub const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
 

@@ -1,12 +1,12 @@
 //! Catching up: parts of rooms' logs, from the blocks that are kept or from the store.
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Room;
 use super::block::Part;
 use super::blocks::{BlockLimits, Blocks, Find};
 use crate::domain::Seq;
-use crate::domain::limits::CATCH_UP_READS;
+use crate::domain::limits::{CATCH_UP_READS, CATCH_UP_TURNS};
 use crate::store::{ReadError, Reader};
 
 #[derive(Debug)]
@@ -15,13 +15,26 @@ pub struct Log {
     reader: Reader,
     /// Catching up leaves threads to those who look something up.
     reads: Semaphore,
+    turns: Semaphore,
 }
+
+/// Lets the next one have its turn when dropped.
+#[derive(Debug)]
+pub struct Turn<'a>(#[expect(dead_code, reason = "held")] Option<SemaphorePermit<'a>>);
 
 impl Log {
     #[must_use]
     pub(super) fn new(reader: Reader, limits: BlockLimits) -> Self {
         let blocks = Blocks::new(limits);
-        Self { blocks, reader, reads: Semaphore::new(CATCH_UP_READS) }
+        let (reads, turns) = (Semaphore::new(CATCH_UP_READS), Semaphore::new(CATCH_UP_TURNS));
+        Self { blocks, reader, reads, turns }
+    }
+
+    /// Waits for a member's turn to catch up by one part, which ends once that part is queued: a
+    /// thousand that do so at once would otherwise all stand before whatever else there is to do.
+    pub async fn turn(&self) -> Turn<'_> {
+        // It is never closed.
+        Turn(self.turns.acquire().await.ok())
     }
 
     /// The beginning of (`after`, `upto`] of `room`, or all of it: the answer to

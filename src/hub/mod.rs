@@ -23,7 +23,7 @@ pub use block::Part;
 pub use blocks::{BlockLimits, Blocks, Find, Ticket};
 pub use connection::Connection;
 pub use connections::Connections;
-pub use log::Log;
+pub use log::{Log, Turn};
 pub use room::{Closed, Post, Reservation, Reserve, Room};
 pub use rooms::Hub;
 pub use state::{Cut, Member, PublishError};

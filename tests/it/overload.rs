@@ -132,8 +132,8 @@ async fn what_does_not_fit_is_refused_without_any_effect_until_there_is_room() {
         assert!(error["retryAfterMs"].as_u64().unwrap() > 0, "{error}");
     }
     http.write_all(held.post("refused").as_bytes()).await.unwrap();
-    let (head, problem) = answer(&mut http).await;
-    assert!(head.starts_with("http/1.1 503 ") && head.contains("\r\nretry-after: 1\r\n"), "{head}");
+    let (top, problem) = answer(&mut http).await;
+    assert!(top.starts_with("http/1.1 503 ") && top.contains("\r\nretry-after: 1\r\n"), "{top}");
     assert_eq!(problem["code"], "overloaded");
     assert_eq!(held.room.head(), 1 + QUEUE, "no seq was given");
 
