@@ -106,13 +106,15 @@ impl fmt::Display for Tally {
             ("out of order", self.disordered.to_string()),
             ("until the last had all", format!("{:.2} s", self.took.as_secs_f64())),
             ("server's CPU time", format!("{:.2} s", self.cpu.as_secs_f64())),
-            ("server's CPU time a delivery", format!("{each:.2} us")),
             ("server's memory before", format!("{} KiB", self.resident.0)),
             ("server's memory at the end", format!("{} KiB", self.resident.1)),
         ];
         if self.resident_stalled > 0 {
             let resident = format!("{} KiB", self.resident_stalled);
             rows.push(("server's memory, nothing read", resident));
+        } else {
+            // Of a stalled member's, storing what it hears is by far the most.
+            rows.push(("server's CPU time a delivery", format!("{each:.2} us")));
         }
         for (what, delays) in [("alone", &self.quiet_alone), ("beside", &self.quiet_beside)] {
             if !delays.is_empty() {
