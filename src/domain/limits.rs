@@ -6,8 +6,8 @@
 //! One WebSocket connection: [`Limits::waiting_bytes`] and what its last turn put on top, which is
 //! one item of a room or one part of a log (a block, [`BLOCK_BYTES`] as records, or one message).
 //! Most of it are slices of what other connections hold too, counted here as if they were not.
-//! The kernel keeps up to [`KERNEL_SEND_BYTES`] more for each connection, HTTP or WebSocket; that is
-//! not in the process's own memory, and `net.ipv4.tcp_mem` bounds it for the machine.
+//! The kernel keeps up to [`KERNEL_SEND_BYTES`] more for each connection, HTTP or WebSocket; that
+//! is not in the process's own memory, and `net.ipv4.tcp_mem` bounds it for the machine.
 //!
 //! The process: [`Limits::waiting_bytes_total`] for sockets; once that is spent, a connection
 //! that waits for nothing still gets one item or part at a time, so that it goes on. Whatever is
