@@ -153,7 +153,10 @@ impl EventStream {
 
     async fn read(&mut self, after: Seq, upto: Seq) -> Vec<u8> {
         let mut lines = Vec::new();
-        let part = { self.http.app.log_part(self.subscription.room(), after, upto).await };
+        let part = {
+            let _turn = self.http.app.hub.log.turn().await;
+            self.http.app.log_part(self.subscription.room(), after, upto).await
+        };
         match part {
             Ok(part) => append_log_events(&mut lines, &self.subscription.page(part)),
             // Storage fails; the log says so. The subscription stays where it is.

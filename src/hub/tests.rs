@@ -285,7 +285,7 @@ fn a_deleted_room_ends_for_its_members_behind_its_last_message() {
 fn what_the_queue_does_not_take_has_no_effect_at_all() {
     let limits = Limits { writer_queue_messages: 3, ..Limits::default() };
     let mut house = House::open_with(tempfile::tempdir().unwrap(), &limits);
-    house.create_room("room");
+    house.create_room("room", Delivery::Immediate);
     let (mut member, _) = house.subscribe(None);
     let (room, from) = (house.room(), connection(99));
     let post_from = || Post { from: Some(Arc::clone(&from)), ..post("refused") };
