@@ -35,8 +35,10 @@
 //! Whoever only listens, over HTTP, has the same subscription: `http::event_stream`
 //! (`EventStream::chunk`) steps it when the answer has room for more.
 //!
-//! History takes the other way: `http::messages` or a subscription that catches up asks
-//! `store::reader`, on a small pool, over a snapshot that all readers share until the next commit.
+//! History takes the other way: `http::messages` asks `store::reader`, on a small pool, over a
+//! snapshot that all readers share until the next commit. A subscription that catches up asks
+//! `hub::log`, which keeps stretches of logs as frames (`hub::blocks`): a crowd that comes back is
+//! served from one read and one encoding.
 //!
 //! # Who may use whom
 //!

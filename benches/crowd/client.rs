@@ -10,7 +10,6 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-use crate::tally::{Crowd, Report};
 use crate::{Failure, PATIENCE};
 
 /// Of a message's text; its number stands at the beginning.
@@ -39,8 +38,8 @@ impl Api {
     }
 
     /// Gives the room's id.
-    pub async fn make_room(&self) -> Result<u64, Failure> {
-        let answer = self.post("/rooms", &json!({"name": "Crowd"})).await?;
+    pub async fn make_room(&self, name: &str) -> Result<u64, Failure> {
+        let answer = self.post("/rooms", &json!({"name": name})).await?;
         Ok(answer["room"]["roomId"].as_u64().ok_or("no room")?)
     }
 
@@ -58,16 +57,21 @@ impl Api {
 pub struct Member(WebSocketStream<TcpStream>);
 
 #[derive(Deserialize)]
-struct Frame<'a> {
+pub struct Frame<'a> {
     #[serde(rename = "type")]
-    kind: &'a str,
-    seq: Option<u64>,
-    message: Option<&'a str>,
+    pub kind: &'a str,
+    pub seq: Option<u64>,
+    pub message: Option<&'a str>,
 }
 
 impl Member {
     pub async fn connect(addr: SocketAddr, token: &str) -> Result<Self, Failure> {
-        let socket = TcpStream::connect(addr).await?;
+        Self::over(TcpStream::connect(addr).await?, token).await
+    }
+
+    /// Over a connection that was made already.
+    pub async fn over(socket: TcpStream, token: &str) -> Result<Self, Failure> {
+        let addr = socket.peer_addr()?;
         socket.set_nodelay(true)?;
         let config = WebSocketConfig::default().read_buffer_size(BUFFER_BYTES);
         let url = format!("ws://{addr}/ws?token={token}");
@@ -80,9 +84,13 @@ impl Member {
 
     pub async fn enter(addr: SocketAddr, token: &str, room: u64) -> Result<Self, Failure> {
         let mut member = Self::connect(addr, token).await?;
-        member.send(&json!({"type": "join_room", "roomId": room})).await?;
-        member.wait_for("joined").await?;
+        member.join(room).await?;
         Ok(member)
+    }
+
+    pub async fn join(&mut self, room: u64) -> Result<(), Failure> {
+        self.send(&json!({"type": "join_room", "roomId": room})).await?;
+        self.wait_for("joined").await
     }
 
     /// Says a message with this number and waits until it is on disk.
@@ -94,11 +102,11 @@ impl Member {
         self.wait_for("ack").await
     }
 
-    async fn send(&mut self, frame: &Value) -> Result<(), Failure> {
+    pub async fn send(&mut self, frame: &Value) -> Result<(), Failure> {
         Ok(self.0.send(Message::text(frame.to_string())).await?)
     }
 
-    async fn wait_for(&mut self, kind: &str) -> Result<(), Failure> {
+    pub async fn wait_for(&mut self, kind: &str) -> Result<(), Failure> {
         loop {
             let text = tokio::time::timeout(PATIENCE, self.text()).await??;
             let frame: Frame<'_> = serde_json::from_str(&text)?;
@@ -110,7 +118,7 @@ impl Member {
         }
     }
 
-    async fn text(&mut self) -> Result<String, Failure> {
+    pub async fn text(&mut self) -> Result<String, Failure> {
         loop {
             match self.0.next().await.ok_or("the connection ended")?? {
                 Message::Text(text) => return Ok(text.as_str().to_owned()),
@@ -118,23 +126,5 @@ impl Member {
                 _ => {}
             }
         }
-    }
-
-    /// Hears everything up to the message that says it is the last; also ends when nothing comes
-    /// any more, and then what is missing is missing.
-    pub async fn listen(mut self, crowd: &Crowd) -> Result<Report, Failure> {
-        let mut report = Report::new(crowd.total());
-        while let Ok(text) = tokio::time::timeout(PATIENCE, self.text()).await {
-            let text = text?;
-            let frame: Frame<'_> = serde_json::from_str(&text)?;
-            let (Some(seq), Some(message)) = (frame.seq, frame.message) else { continue };
-            let number: usize = message.trim_end().parse()?;
-            if number == crowd.total() {
-                break;
-            }
-            crowd.hear(number);
-            report.hear(seq, number);
-        }
-        Ok(report)
     }
 }

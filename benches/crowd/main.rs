@@ -9,6 +9,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own")]
 
 mod client;
+mod listen;
 mod process;
 mod tally;
 
@@ -82,7 +83,8 @@ fn plan(mut arguments: impl Iterator<Item = String>) -> Result<Plan, Failure> {
 fn run(plan: Plan) -> Result<bool, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // One more for each user, since some of them are senders too.
-    let server = Server::start(plan.members.div_ceil(USERS) + 1)?;
+    let directory = tempfile::tempdir()?;
+    let server = Server::start(directory.path(), plan.members.div_ceil(USERS) + 1)?;
     let outcome = runtime.block_on(measure(plan, &server))?;
     println!("{outcome}");
     Ok(outcome.is_sound())
@@ -91,7 +93,7 @@ fn run(plan: Plan) -> Result<bool, Failure> {
 async fn measure(plan: Plan, server: &Server) -> Result<Tally, Failure> {
     let addr = server.addr;
     let tokens = sign_up(addr).await?;
-    let room = Api::new(addr, Some(tokens[0].clone()))?.make_room().await?;
+    let room = Api::new(addr, Some(tokens[0].clone()))?.make_room("Crowd").await?;
     let total = plan.rate as usize * plan.seconds as usize;
     let crowd = Arc::new(Crowd::new(total));
 

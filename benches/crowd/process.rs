@@ -3,10 +3,9 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-
-use tempfile::TempDir;
 
 use crate::Failure;
 
@@ -17,7 +16,6 @@ const TICK: Duration = Duration::from_millis(10);
 pub struct Server {
     child: Child,
     pub addr: SocketAddr,
-    _directory: TempDir,
 }
 
 /// What the process has used.
@@ -28,10 +26,10 @@ pub struct Usage {
 }
 
 impl Server {
-    pub fn start(connections_per_user: usize) -> Result<Self, Failure> {
-        let directory = tempfile::tempdir()?;
+    /// With its data in `directory`.
+    pub fn start(directory: &Path, connections_per_user: usize) -> Result<Self, Failure> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_parlor"))
-            .current_dir(&directory)
+            .current_dir(directory)
             .env_clear()
             .env("PARLOR_LISTEN", "127.0.0.1:0")
             .env("PARLOR_LOG__FILTER", "error")
@@ -43,7 +41,7 @@ impl Server {
             .spawn()?;
         let out = child.stdout.take().ok_or("no pipe")?;
         // From here on it is killed when something fails.
-        let mut server = Self { child, addr: ([0, 0, 0, 0], 0).into(), _directory: directory };
+        let mut server = Self { child, addr: ([0, 0, 0, 0], 0).into() };
         let mut line = String::new();
         BufReader::new(out).read_line(&mut line)?;
         let rest = line.strip_prefix("Parlor listens on ").ok_or("the server does not start")?;

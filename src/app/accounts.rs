@@ -227,6 +227,8 @@ impl App {
         if !self.write(Command::DeleteUser(command), outcome).await? {
             return Err(Refusal::Unauthorized);
         }
+        // The hub does so too when it hears of the commit, which may be a moment after the answer.
+        self.hub.log.blocks.forget_all();
         tracing::info!(user = %identity.user_id, "an account was deleted");
         Ok(())
     }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::App;
+use super::{App, unreadable};
 use crate::domain::{Identity, MessageBody, MessageId, Millis, Refusal, RoomId, RoomRef, Seq};
-use crate::hub::{Connection, Post, PublishError, Reservation, Reserve, Room};
-use crate::store::{LoggedEvent, Page, PageRequest};
+use crate::hub::{Connection, Part, Post, PublishError, Reservation, Reserve, Room};
+use crate::store::{Page, PageRequest};
 
 /// Tries before a message gives up on a room that is dropped from memory under its hands, or on an
 /// id that others keep reserving.
@@ -159,18 +159,9 @@ impl App {
         page.map(|page| (room_id, page)).ok_or(Refusal::NoSuchRoom)
     }
 
-    /// The events in (`after`, `upto`] for a subscription that catches up: all, or as many as a
-    /// page takes, and whether that is all.
-    pub async fn log_page(
-        &self,
-        room: RoomId,
-        after: Seq,
-        upto: Seq,
-        limit: usize,
-    ) -> Result<(Vec<LoggedEvent>, bool), Refusal> {
-        let request = PageRequest::After(after, upto);
-        let page = self.read(move |snapshot| snapshot.page(room, request, limit)).await?;
-        // A room deleted meanwhile has nothing more to give; its members hear of it.
-        Ok(page.map_or((Vec::new(), true), |page| (page.events, !page.has_more)))
+    /// What follows `after` in a room's log, up to `upto`, for a subscription that catches up: as
+    /// much as one turn gives.
+    pub async fn log_part(&self, room: &Room, after: Seq, upto: Seq) -> Result<Part, Refusal> {
+        self.hub.log.part(room, after, upto).await.map_err(|error| unreadable(&error))
     }
 }

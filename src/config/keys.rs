@@ -270,13 +270,13 @@ pub static KEYS: &[Key] = &[
         writer_queue_messages,
         1..=WRITER_QUEUE_MESSAGES_MAX as u64,
         "messages",
-        "Messages that wait for the disk."
+        "Messages that wait for the disk; more than unacknowledged."
     ),
     limit!(
         writer_queue_bytes,
         1..=4 * GIB,
         "bytes",
-        "Bytes of messages that wait for the disk; at least message_bytes."
+        "Bytes of messages that wait for the disk; at least unacknowledged times message_bytes."
     ),
     limit!(
         waiting_bytes,

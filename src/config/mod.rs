@@ -176,37 +176,49 @@ fn one_secret(raw: &Raw) -> Option<Fault> {
 /// file may have changed, is not compared.
 fn limits_agree(config: &Config, raw: &Raw, refused: &[&str]) -> Vec<Fault> {
     let limits = &config.limits;
-    let at_least = [
+    // The last two so that no connection can fill the writer's queue alone.
+    let at_least: [(_, _, &[&str], _); 5] = [
         (
             ("limits.frame_bytes", limits.frame_bytes),
             FRAME_SPARE_BYTES,
-            ("limits.message_bytes", limits.message_bytes),
+            &["limits.message_bytes"],
+            limits.message_bytes,
         ),
         (
             ("limits.partial_input_bytes", limits.partial_input_bytes),
             0,
-            ("limits.frame_bytes", limits.frame_bytes),
-        ),
-        (
-            ("limits.writer_queue_bytes", limits.writer_queue_bytes),
-            0,
-            ("limits.message_bytes", limits.message_bytes),
+            &["limits.frame_bytes"],
+            limits.frame_bytes,
         ),
         (
             ("limits.waiting_bytes_total", limits.waiting_bytes_total),
             0,
-            ("limits.waiting_bytes", limits.waiting_bytes),
+            &["limits.waiting_bytes"],
+            limits.waiting_bytes,
+        ),
+        (
+            ("limits.writer_queue_messages", limits.writer_queue_messages),
+            1,
+            &["limits.unacknowledged"],
+            limits.unacknowledged,
+        ),
+        (
+            ("limits.writer_queue_bytes", limits.writer_queue_bytes),
+            0,
+            &["limits.unacknowledged", "limits.message_bytes"],
+            limits.unacknowledged * limits.message_bytes,
         ),
     ];
     let mut faults = Vec::new();
-    for ((name, value), spare, (smaller_name, smaller)) in at_least {
-        let comparable =
-            !raw.file_unread && ![name, smaller_name].iter().any(|n| refused.contains(n));
+    for ((name, value), spare, smaller_names, smaller) in at_least {
+        let names = || smaller_names.iter().chain([&name]);
+        let comparable = !raw.file_unread && !names().any(|name| refused.contains(name));
         if comparable && value < smaller.saturating_add(spare) {
-            // One of the two was given, since the defaults agree.
-            let given = raw.last(name).or_else(|| raw.last(smaller_name));
+            // One of them was given, since the defaults agree.
+            let given = raw.last(name).or_else(|| names().find_map(|name| raw.last(name)));
             let origin = given.map_or(Origin::Default, |given| given.origin.clone());
             let more = if spare == 0 { String::new() } else { format!("{spare} more than ") };
+            let smaller_name = smaller_names.join(" times ");
             let rule = format!("must be at least {more}{smaller_name}, which is {smaller}");
             faults.push(Fault { origin, message: format!("{name} {rule}, not {value}") });
         }

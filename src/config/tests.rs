@@ -294,6 +294,19 @@ fn limits_must_agree_and_the_one_that_was_given_is_named() {
     assert!(faults[1].contains("PARTIAL_INPUT_BYTES: limits.partial_input_bytes must be at least"));
     assert!(faults[2].contains("WRITER_QUEUE_BYTES: limits.writer_queue_bytes must be at least"));
 
+    let queue = sources().env("PARLOR_LIMITS__WRITER_QUEUE_MESSAGES", "256").faults();
+    assert_eq!(
+        queue,
+        ["environment PARLOR_LIMITS__WRITER_QUEUE_MESSAGES: limits.writer_queue_messages must be \
+          at least 1 more than limits.unacknowledged, which is 256, not 256"]
+    );
+    let queue = sources().env("PARLOR_LIMITS__WRITER_QUEUE_BYTES", "4194303").faults();
+    assert!(queue[0].ends_with(
+        "limits.writer_queue_bytes must be at least limits.unacknowledged times \
+         limits.message_bytes, which is 4194304, not 4194303"
+    ));
+    sources().env("PARLOR_LIMITS__WRITER_QUEUE_BYTES", "4194304").valid();
+
     let smaller = sources().env("PARLOR_LIMITS__MESSAGE_BYTES", "21674");
     let smaller = smaller.env("PARLOR_LIMITS__FRAME_BYTES", "x").faults();
     assert_eq!(smaller.len(), 1, "a value at fault is not compared: {smaller:#?}");

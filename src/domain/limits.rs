@@ -1,5 +1,20 @@
 //! Every bound of the server, named, with its unit. Fixed ones are constants; those that an
 //! operator may set are fields of [`Limits`], one for each key under `[limits]`.
+//!
+//! # What slow readers can make the server hold
+//!
+//! One WebSocket connection: [`Limits::waiting_bytes`] and what its last turn put on top, which is
+//! one item of a room or one part of a log (a block, [`BLOCK_BYTES`] as records, or one message).
+//! Most of it are slices of what other connections hold too, counted here as if they were not.
+//! The kernel keeps up to [`KERNEL_SEND_BYTES`] more for each connection, HTTP or WebSocket; that
+//! is not in the process's own memory, and `net.ipv4.tcp_mem` bounds it for the machine.
+//!
+//! The process: [`Limits::waiting_bytes_total`] for sockets; once that is spent, a connection
+//! that waits for nothing still gets one item or part at a time, so that it goes on. Whatever is
+//! pinned of blocks beyond the slices that wait is within [`BLOCKS_KEPT_BYTES`] and
+//! [`BLOCKS_PINNED_BYTES`]. [`ANSWERS_BYTES`] for pages over HTTP. With the defaults, that is
+//! 256 + 8 + 64 + 64 MiB, and in the kernel half a mebibyte for each connection that does not read,
+//! until it is given up on after [`Limits::write_stall_seconds`].
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -44,6 +59,9 @@ pub const TOKEN_TTL: RangeInclusive<Duration> =
 pub const BODY_BYTES: usize = 128 * 1024;
 /// All bodies that are being read at once.
 pub const BODIES_BYTES: usize = 64 * 1024 * 1024;
+/// All pages of history and of rooms that their readers have not taken yet; past it, a further one
+/// is `overloaded`.
+pub const ANSWERS_BYTES: usize = 64 * 1024 * 1024;
 /// A request's head, which bounds what a connection that never finishes it can hold.
 pub const HEAD_BYTES: usize = 16 * 1024;
 /// From the first byte of a connection, or the end of the last answer, to a whole request head.
@@ -91,8 +109,11 @@ pub const RATE_KEYS: usize = 100_000;
 pub const BAD_FRAMES: u32 = 20;
 /// What one read from a socket takes; also the buffer that each open WebSocket holds.
 pub const READ_BUFFER_BYTES: usize = 4 * 1024;
-/// The kernel's send buffer of one connection, so that a slow reader's backlog is counted by us.
+/// The kernel's send buffer of one connection, as it is asked for.
 pub const SEND_BUFFER_BYTES: usize = 256 * 1024;
+/// What the kernel then keeps for one connection at most: Linux doubles what it is asked for, to
+/// count its own bookkeeping too, and asks for no more than `net.core.wmem_max`.
+pub const KERNEL_SEND_BYTES: usize = 2 * SEND_BUFFER_BYTES;
 /// One `typing` a person, a room and this interval is passed on.
 pub const TYPING_INTERVAL_MS: u64 = 1_000;
 /// How long a closing connection drains what its peer still sends, so that the peer reads the
@@ -112,11 +133,27 @@ pub const BROADCAST_SLOTS: usize = 32;
 pub const PRESENCE_GATHER: Duration = Duration::from_millis(500);
 /// People whose names `presence` lists; above, it tells their number alone.
 pub const PRESENCE_NAMES: usize = 200;
-/// Events read from the log at once for a subscription that catches up.
-pub const CATCH_UP_EVENTS: usize = 200;
-/// Bytes of messages on one page of the log, for catching up as for history; one event is always
-/// taken.
+/// Bytes of messages on one page of history; one event is always taken.
 pub const PAGE_BYTES: usize = 256 * 1024;
+/// Events in one block of a room's log, which is encoded once for all members that catch up; also
+/// what a member gets before others have their turn.
+pub const BLOCK_EVENTS: usize = 256;
+/// Bytes of records in such a block; one event is always taken.
+pub const BLOCK_BYTES: usize = 64 * 1024;
+/// A block that is not the continuation of another begins at a multiple of this seq, so that
+/// members a few messages apart share it.
+pub const BLOCK_ALIGN: u64 = 32;
+/// Bytes of blocks, as frames, that the process keeps for whoever wants the same next.
+pub const BLOCKS_KEPT_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of blocks that are not kept any more but of which some connection still has a slice
+/// waiting, in the whole process. Past it, who catches up gets small parts of its own.
+pub const BLOCKS_PINNED_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of records in such a part; one event is always taken.
+pub const LONE_PART_BYTES: usize = 8 * 1024;
+/// Blocks read at once; the other threads are free for look-ups, which senders wait for.
+pub const CATCH_UP_READS: usize = READ_THREADS / 2;
+/// Members that get a block at the same time; the others wait for their turn.
+pub const CATCH_UP_TURNS: usize = 8;
 /// Idle rooms are looked for and dropped this often.
 pub const EVICTION_INTERVAL: Duration = Duration::from_mins(1);
 

@@ -14,7 +14,7 @@ use super::Http;
 use super::extract::Listener;
 use super::problem::Problem;
 use crate::app::App;
-use crate::domain::limits::{CATCH_UP_EVENTS, EVENTS_CHUNK_BYTES, STORAGE_RETRY};
+use crate::domain::limits::{EVENTS_CHUNK_BYTES, STORAGE_RETRY};
 use crate::domain::{Millis, Refusal, Seq};
 use crate::hub::{Connection, Gone, Step, Subscription};
 use crate::protocol::{
@@ -153,11 +153,12 @@ impl EventStream {
 
     async fn read(&mut self, after: Seq, upto: Seq) -> Vec<u8> {
         let mut lines = Vec::new();
-        let room = self.subscription.room().id();
-        match self.http.app.log_page(room, after, upto, CATCH_UP_EVENTS).await {
-            Ok((events, complete)) => {
-                append_log_events(&mut lines, &self.subscription.page(&events, upto, complete));
-            }
+        let part = {
+            let _turn = self.http.app.hub.log.turn().await;
+            self.http.app.log_part(self.subscription.room(), after, upto).await
+        };
+        match part {
+            Ok(part) => append_log_events(&mut lines, &self.subscription.page(part)),
             // Storage fails; the log says so. The subscription stays where it is.
             Err(_) => tokio::time::sleep(STORAGE_RETRY).await,
         }

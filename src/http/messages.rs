@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -142,17 +143,19 @@ pub(super) async fn page(
     _: Identity,
     RoomPath(room): RoomPath,
     RawQuery(query): RawQuery,
-) -> Result<Json<MessagesPage>, Problem> {
+) -> Result<Response, Problem> {
     let query = MessagesQuery::read(query.as_deref())?;
+    http.answers.admit()?;
     let limit = page_items(query.limit);
     let (room, page) = http.app.history(room, query.part(), limit, DURABLE_TIMEOUT).await?;
     let events = page.events.iter();
-    Ok(Json(MessagesPage {
+    let page = MessagesPage {
         messages: events.map(|logged| chat_json(room, &logged.username, &logged.event)).collect(),
         head: page.head.seq,
         count: page.head.count,
         has_more: page.has_more,
-    }))
+    };
+    Ok(http.answers.json(&page)?)
 }
 
 /// Say something; answered when it is on disk.

@@ -4,6 +4,7 @@
 //! A handler reads its request, calls one use case and shows the result; it decides nothing.
 
 mod accounts;
+mod answer;
 mod event_stream;
 mod events;
 mod extract;
@@ -33,6 +34,8 @@ use crate::transport::Budget;
 pub use events::Hurry;
 pub use extract::PeerAddr;
 
+use answer::Answers;
+
 /// Where the calls of accounts, rooms and messages stand.
 const API: &str = "/api/v1";
 
@@ -45,6 +48,7 @@ struct Http {
     document: Bytes,
     /// Bytes of all bodies that are being read.
     bodies: Arc<Budget>,
+    answers: Answers,
     streams: Streams,
 }
 
@@ -90,8 +94,8 @@ pub fn router(app: Arc<App>, readiness: Readiness, streams: Streams) -> Router {
     let (router, document) = described().split_for_parts();
     let document = openapi::complete(document);
     let bodies = Budget::new(BODIES_BYTES);
-    let document = openapi::to_json(&document);
-    router.with_state(Http { app, readiness, document, bodies, streams })
+    let (document, answers) = (openapi::to_json(&document), Answers::default());
+    router.with_state(Http { app, readiness, document, bodies, answers, streams })
 }
 
 /// Wraps the merged routes: paths and methods that are not there are problems like any other, and

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -120,10 +121,12 @@ pub(super) async fn list(
     State(http): State<Http>,
     _: Identity,
     RawQuery(query): RawQuery,
-) -> Result<Json<RoomsPage>, Problem> {
+) -> Result<Response, Problem> {
     let RoomsQuery { after, limit } = RoomsQuery::read(query.as_deref())?;
+    http.answers.admit()?;
     let (rooms, has_more) = http.app.rooms(after.unwrap_or(0), page_items(limit)).await?;
-    Ok(Json(RoomsPage { rooms: rooms.into_iter().map(RoomBody::from).collect(), has_more }))
+    let rooms = rooms.into_iter().map(RoomBody::from).collect();
+    Ok(http.answers.json(&RoomsPage { rooms, has_more })?)
 }
 
 /// Make a room.

@@ -2,12 +2,15 @@
 //!
 //! Lock order, never the other way round: a session's own rooms (`ws::rooms`), the hub's map of
 //! rooms, one room's state, the writer's queue, the registry of connections, one connection's
-//! outbound. The list of restless rooms is locked alone. No lock is held across an await, and no
-//! two rooms are locked at once.
+//! outbound. The list of restless rooms and the blocks of the log are locked alone. No lock is held
+//! across an await, and no two rooms are locked at once.
 
+mod block;
+mod blocks;
 mod connection;
 mod connections;
 mod inflight;
+mod log;
 mod news;
 mod presence;
 mod room;
@@ -17,8 +20,11 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 
+pub use block::Part;
+pub use blocks::{BlockLimits, Blocks, Find, Ticket};
 pub use connection::Connection;
 pub use connections::Connections;
+pub use log::{Log, Turn};
 pub use news::{News, NewsReceiver};
 pub use room::{Closed, Post, Reservation, Reserve, Room};
 pub use rooms::Hub;

@@ -7,15 +7,16 @@ use bytes::BytesMut;
 use tokio::sync::{Notify, OnceCell};
 
 use super::room::Ack;
-use super::{Connection, Connections, Room};
+use super::{BlockLimits, Connection, Connections, Log, Room};
 use crate::domain::{Limits, RoomId};
-use crate::store::{Committed, ReadError, Reader, WriteQueue};
+use crate::store::{Committed, EndedSessions, ReadError, Reader, WriteQueue};
 
 type Slot = Arc<OnceCell<Arc<Room>>>;
 
 #[derive(Debug)]
 pub struct Hub {
     pub connections: Connections,
+    pub log: Log,
     rooms: Mutex<HashMap<RoomId, Slot>>,
     reader: Reader,
     queue: WriteQueue,
@@ -28,8 +29,21 @@ pub struct Hub {
 impl Hub {
     #[must_use]
     pub fn new(reader: Reader, queue: WriteQueue, boot: u64, limits: &Limits) -> Arc<Self> {
+        Self::with_blocks(reader, queue, boot, limits, BlockLimits::default())
+    }
+
+    /// The same with other bounds of the log's blocks; for tests, in which there is little to read.
+    #[must_use]
+    pub fn with_blocks(
+        reader: Reader,
+        queue: WriteQueue,
+        boot: u64,
+        limits: &Limits,
+        blocks: BlockLimits,
+    ) -> Arc<Self> {
         Arc::new(Self {
             connections: Connections::new(limits.connections, limits.connections_per_user),
+            log: Log::new(reader.clone(), blocks),
             rooms: Mutex::default(),
             reader,
             queue,
@@ -90,11 +104,16 @@ impl Hub {
         send_acks(acks);
         for room in &committed.deleted_rooms {
             let slot = self.rooms().remove(room);
+            self.log.blocks.forget_room(*room);
             if let Some(room) = slot.as_ref().and_then(|slot| slot.get()) {
                 room.deleted();
             }
         }
         for ended in &committed.ended_sessions {
+            // Only with an account do all of its sessions end.
+            if matches!(ended, EndedSessions::AllBut(_, None)) {
+                self.log.blocks.forget_all();
+            }
             self.connections.end_sessions(ended);
         }
     }

@@ -7,14 +7,12 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::sync::broadcast::{self, error::TryRecvError};
 
 use super::state::{Cut, Item};
-use super::{Connection, Room};
-use crate::domain::{ChatEvent, Seq, UserId};
-use crate::protocol::ChatDraft;
-use crate::store::LoggedEvent;
+use super::{Connection, Part, Room};
+use crate::domain::{Seq, UserId};
 
 #[derive(Debug)]
 pub struct Subscription {
@@ -36,7 +34,8 @@ pub struct Subscription {
 pub enum Step {
     /// Send these frames.
     Send(Bytes),
-    /// Read the log in (`after`, `upto`] and hand it to [`Subscription::page`].
+    /// Have [`super::Log`] look for what follows `after`, up to `upto`, and hand it to
+    /// [`Subscription::page`].
     ReadLog { after: Seq, upto: Seq },
     /// Send a presence snapshot: it is live (again).
     CaughtUp,
@@ -170,21 +169,12 @@ impl Subscription {
         self.step_behind(cut.seam)
     }
 
-    /// Takes what was read for [`Step::ReadLog`] and gives the frames to send. `events`: the first
-    /// part, or all, of (`after`, `upto`]; `complete`: all.
-    pub fn page(&mut self, events: &[LoggedEvent], upto: Seq, complete: bool) -> Bytes {
-        let mut frames = BytesMut::new();
-        for LoggedEvent { event, username } in events {
-            let ChatEvent { stamp, user_id, id, body } = event;
-            let draft = ChatDraft::new(self.room.id(), *user_id, username, body, id.as_ref());
-            frames.extend_from_slice(&draft.stamp(stamp));
-            self.cursor = stamp.seq;
-            self.count = stamp.count;
-        }
-        if complete {
-            self.cursor = upto;
-        }
-        frames.freeze()
+    /// Takes what was found for [`Step::ReadLog`] and gives the frames to send.
+    pub fn page(&mut self, part: Part) -> Bytes {
+        debug_assert!(part.upto > self.cursor);
+        self.cursor = part.upto;
+        self.count = part.count.unwrap_or(self.count);
+        part.frames
     }
 }
 

@@ -6,20 +6,33 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use tempfile::TempDir;
 
-use super::{Connection, Gone, Hub, Member, Post, PublishError, Reserve, Room, Step, Subscription};
+use super::{
+    BlockLimits, Connection, Gone, Hub, Member, Post, PublishError, Reserve, Room, Step,
+    Subscription,
+};
 use crate::domain::limits::SEQ_JUMP;
 use crate::domain::{
     Delivery, Limits, LogId, MessageBody, MessageId, Refusal, RoomId, RoomName, Seq, Slug, Stamp,
     UserId,
 };
 use crate::store::{
-    Command, CreateRoom, DrivenWriter, NewDatabase, PageRequest, Reader, Reply, StoreOptions,
+    Command, CreateRoom, DrivenWriter, NewDatabase, PageSize, Reader, Reply, StoreOptions,
     WriteQueue, Writer,
 };
 use crate::transport::{Budget, Outbound};
 
+mod blocks;
 mod clients;
 mod committed;
+
+/// A few messages make many blocks.
+const SMALL_BLOCKS: BlockLimits = BlockLimits {
+    block: PageSize { events: 6, bytes: 300 },
+    align: 4,
+    kept_bytes: 5_000,
+    pinned_bytes: 3_000,
+    lone_bytes: 100,
+};
 
 pub(super) struct House {
     directory: TempDir,
@@ -59,12 +72,16 @@ impl House {
     }
 
     fn open(directory: TempDir) -> Self {
+        Self::open_with(directory, &Limits::default())
+    }
+
+    fn open_with(directory: TempDir, limits: &Limits) -> Self {
         let options = StoreOptions::directory(directory.path(), 1 << 20);
         let new = NewDatabase { log: LogId(1), secret: [0; 32] };
         let (writer, reader, opened) = Writer::open(&options, &new).unwrap();
-        let limits = Limits::default();
-        let (writer, queue, _) = DrivenWriter::new(writer, &limits);
-        let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, &limits);
+        let (writer, queue, _) = DrivenWriter::new(writer, limits);
+        let hub =
+            Hub::with_blocks(reader.clone(), queue.clone(), opened.boot, limits, SMALL_BLOCKS);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         Self { directory, writer, queue, reader, hub, runtime, connections: Cell::new(1) }
     }
@@ -102,20 +119,15 @@ impl House {
     }
 
     /// Steps a subscription until it has nothing at hand; gives what it would send.
-    fn hear(&self, subscription: &mut Subscription, limit: usize) -> Vec<serde_json::Value> {
+    fn hear(&self, subscription: &mut Subscription) -> Vec<serde_json::Value> {
         let mut heard = Vec::new();
         loop {
             match subscription.step() {
                 Step::Send(frames) => heard.extend(parse(&frames)),
                 Step::CaughtUp => {}
                 Step::ReadLog { after, upto } => {
-                    let request = PageRequest::After(after, upto);
-                    let page = self
-                        .reader
-                        .read_now(|snapshot| snapshot.page(room_id(), request, limit))
-                        .unwrap()
-                        .unwrap();
-                    heard.extend(parse(&subscription.page(&page.events, upto, !page.has_more)));
+                    let part = self.hub.log.part_now(subscription.room(), after, upto).unwrap();
+                    heard.extend(parse(&subscription.page(part)));
                 }
                 Step::Idle | Step::Gone(_) => return heard,
             }
@@ -169,11 +181,11 @@ fn a_member_hears_what_comes_and_with_after_what_came() {
     let (mut plain, head) = house.subscribe(None);
     assert_eq!(head, 1);
     let (mut resuming, _) = house.subscribe(Some(0));
-    assert_eq!(house.hear(&mut resuming, 10), [] as [serde_json::Value; 0], "not committed yet");
+    assert_eq!(house.hear(&mut resuming), [] as [serde_json::Value; 0], "not committed yet");
     house.say("two");
-    assert_eq!(seqs(&house.hear(&mut plain, 10)), [2]);
+    assert_eq!(seqs(&house.hear(&mut plain)), [2]);
     house.commit();
-    assert_eq!(seqs(&house.hear(&mut resuming, 10)), [1, 2]);
+    assert_eq!(seqs(&house.hear(&mut resuming)), [1, 2]);
     assert_eq!(resuming.position(), (2, 2));
 }
 
@@ -184,7 +196,7 @@ fn a_commit_rings_who_waits_for_it() {
     let (mut resuming, _) = house.subscribe(Some(0));
     let connection = Arc::clone(resuming.connection());
     let _ = connection.rung().now_or_never();
-    house.hear(&mut resuming, 10);
+    house.hear(&mut resuming);
     assert!(connection.rung().now_or_never().is_none());
     house.commit();
     assert!(connection.rung().now_or_never().is_some());
@@ -266,6 +278,36 @@ fn a_deleted_room_ends_for_its_members_behind_its_last_message() {
     assert!(deleted.try_recv().is_ok());
     assert_eq!(live.step(), Step::Gone(Gone::Deleted));
     assert!(house.runtime.block_on(house.hub.room(room_id())).unwrap().is_none());
+}
+
+/// The writer is not driven: its queue fills up.
+#[test]
+fn what_the_queue_does_not_take_has_no_effect_at_all() {
+    let limits = Limits { writer_queue_messages: 3, ..Limits::default() };
+    let mut house = House::open_with(tempfile::tempdir().unwrap(), &limits);
+    house.create_room("room", Delivery::Immediate);
+    let (mut member, _) = house.subscribe(None);
+    let (room, from) = (house.room(), connection(99));
+    let post_from = || Post { from: Some(Arc::clone(&from)), ..post("refused") };
+    for n in 1..=3 {
+        assert_eq!(house.say("fits").seq, n);
+    }
+    let id = MessageId::parse("c1").unwrap();
+    for _ in 0..2 {
+        let Reserve::Mine(reservation) = room.reserve(user(1), &id) else { panic!("taken") };
+        let published = room.publish(post_from(), Some(reservation), 9_000);
+        assert_eq!(published, Err(PublishError::Refused(Refusal::Overloaded)));
+    }
+    assert_eq!(room.delete().unwrap_err(), PublishError::Refused(Refusal::Overloaded));
+    assert_eq!(from.uncommitted(), 0);
+    assert_eq!(seqs(&house.hear(&mut member)), [1, 2, 3]);
+    house.commit();
+    let Reserve::Mine(reservation) = room.reserve(user(1), &id) else { panic!("taken") };
+    let stamp = room.publish(post_from(), Some(reservation), 1).unwrap();
+    assert_eq!((stamp.seq, stamp.count, stamp.prev, stamp.at), (4, 4, None, 1_000));
+    assert_eq!(seqs(&house.hear(&mut member)), [4]);
+    house.commit();
+    assert_eq!(house.room().committed_seq(), 4);
 }
 
 /// Two ask for a room that is not there, and while the first one's look-up is under way the room is

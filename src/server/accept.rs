@@ -110,3 +110,19 @@ async fn serve(socket: PatientStream, told: Told, router: Router, stop: Cancella
         tracing::debug!(%error, "a connection ended early");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::limits::KERNEL_SEND_BYTES;
+
+    #[tokio::test]
+    async fn the_kernel_keeps_no_more_than_it_may() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        set_options(&socket);
+        assert!(SockRef::from(&socket).send_buffer_size().unwrap() <= KERNEL_SEND_BYTES);
+        assert!(socket.nodelay().unwrap());
+    }
+}

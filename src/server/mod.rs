@@ -80,8 +80,9 @@ pub struct Server {
     /// Tasks of plain HTTP, and what stops them from taking more.
     http: TaskTracker,
     stop_http: CancellationToken,
-    /// Presence and housekeeping.
-    background: CancellationToken,
+    /// Presence and housekeeping, and what ends them.
+    background: TaskTracker,
+    stop_background: CancellationToken,
 }
 
 impl Server {
@@ -145,7 +146,8 @@ impl Server {
             commits,
             http: TaskTracker::new(),
             stop_http: CancellationToken::new(),
-            background: CancellationToken::new(),
+            background: TaskTracker::new(),
+            stop_background: CancellationToken::new(),
         };
         server.spawn(listener, &app);
         if opened.restored {
@@ -173,8 +175,9 @@ impl Server {
         self.http.spawn(accepting.run());
         let presence = tell_presence(Arc::clone(&app.hub));
         let housekeeping = keep_house(Arc::clone(app));
-        tokio::spawn(self.background.clone().run_until_cancelled_owned(presence));
-        tokio::spawn(self.background.clone().run_until_cancelled_owned(housekeeping));
+        let stop = &self.stop_background;
+        self.background.spawn(stop.clone().run_until_cancelled_owned(presence));
+        self.background.spawn(stop.clone().run_until_cancelled_owned(housekeeping));
     }
 
     /// The address that it really listens on.
@@ -229,7 +232,10 @@ impl Server {
         connections.close_for_restart();
         self.sessions.tracker.close();
         self.sessions.tracker.wait().await;
-        self.background.cancel();
+        self.stop_background.cancel();
+        self.background.close();
+        // They hold the database's directory; whoever starts next may do so at once.
+        self.background.wait().await;
         end.unwrap_or(WriterEnd::Failed)
     }
 }

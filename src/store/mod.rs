@@ -32,7 +32,8 @@ pub use error::{OpenError, ReadError, SubmitError};
 pub use handle::{Health, Medium, Opened, Place, StoreOptions};
 pub use queue::WriteQueue;
 pub use reader::{
-    Account, Head, LoggedEvent, Page, PageRequest, Reader, RoomRow, Session, Snapshot,
+    Account, Head, LogPage, LoggedEvent, Page, PageRequest, PageSize, Reader, RoomRow, Session,
+    Snapshot,
 };
 pub use schema::NewDatabase;
 pub use thread::{DrivenWriter, WriterEnd, WriterThread};

@@ -142,6 +142,21 @@ pub struct Page {
     pub head: Head,
 }
 
+/// How much of a log is read at once: so many events, and so many bytes of their records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageSize {
+    pub events: usize,
+    pub bytes: usize,
+}
+
+/// A stretch of a room's log, in rising order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPage {
+    pub events: Vec<LoggedEvent>,
+    /// Whether that is all that was asked for.
+    pub complete: bool,
+}
+
 /// The database as it was at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -239,7 +254,7 @@ impl Snapshot {
         let table = self.transaction.open_table(EVENTS)?;
         let key = |seq| (room.get(), seq);
         let mut names = Names::default();
-        let mut page = PageBuilder { limit, bytes: 0, events: Vec::new() };
+        let mut page = PageBuilder::new(PageSize { events: limit, bytes: PAGE_BYTES });
         let has_more = match request {
             PageRequest::After(after, upto) if after >= upto => false,
             PageRequest::After(after, upto) => {
@@ -257,6 +272,25 @@ impl Snapshot {
             events.reverse();
         }
         Ok(Some(Page { events, has_more, head }))
+    }
+
+    /// The events in `first..=last`, or the first of them; at least one if there is any. `None`: no
+    /// such room.
+    pub fn log(
+        &self,
+        room: RoomId,
+        first: Seq,
+        last: Seq,
+        size: PageSize,
+    ) -> Result<Option<LogPage>, ReadError> {
+        if self.transaction.open_table(ROOMS)?.get(room.get())?.is_none() {
+            return Ok(None);
+        }
+        let table = self.transaction.open_table(EVENTS)?;
+        let rows = table.range((room.get(), first)..=(room.get(), last))?;
+        let mut page = PageBuilder::new(size);
+        let complete = !page.fill(self, &mut Names::default(), rows)?;
+        Ok(Some(LogPage { events: page.events, complete }))
     }
 
     /// The message that `user` stored in `room` under `id`, if any.
@@ -297,7 +331,7 @@ impl Names {
 }
 
 struct PageBuilder {
-    limit: usize,
+    size: PageSize,
     bytes: usize,
     events: Vec<LoggedEvent>,
 }
@@ -305,6 +339,10 @@ struct PageBuilder {
 type EventRow<'a> = (redb::AccessGuard<'a, (u64, u64)>, redb::AccessGuard<'a, &'static [u8]>);
 
 impl PageBuilder {
+    fn new(size: PageSize) -> Self {
+        Self { size, bytes: 0, events: Vec::new() }
+    }
+
     /// Whether something was left because the page is full.
     fn fill<'a>(
         &mut self,
@@ -315,7 +353,8 @@ impl PageBuilder {
         for row in rows {
             let (key, value) = row?;
             let bytes = value.value();
-            let full = self.events.len() >= self.limit || self.bytes + bytes.len() > PAGE_BYTES;
+            let full =
+                self.events.len() >= self.size.events || self.bytes + bytes.len() > self.size.bytes;
             if full && !self.events.is_empty() {
                 return Ok(true);
             }

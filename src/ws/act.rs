@@ -5,10 +5,11 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use super::rooms::LogRead;
 use super::session::Session;
 use super::state::{Action, Refused, State};
 use crate::app::{Caller, Posted};
-use crate::domain::limits::{CATCH_UP_EVENTS, STORAGE_RETRY};
+use crate::domain::limits::STORAGE_RETRY;
 use crate::domain::{Invalid, MessageBody, MessageId, Refusal, RoomId, RoomRef, Seq};
 use crate::hub::{Member, Room, Subscription};
 use crate::protocol::{CloseCode, Echo, JoinRoom, Joined, ServerFrame};
@@ -181,19 +182,26 @@ impl Session {
         for room in &turn.gone {
             self.state().left(room.id());
         }
-        if let Some(read) = turn.read {
-            let page = self.app.log_page(read.room, read.after, read.upto, CATCH_UP_EVENTS).await;
-            match page {
-                Ok((events, complete)) => self.rooms.page(read, &events, complete, outbound),
-                // Storage fails; the log says so. The subscription stays where it is.
-                Err(_) => tokio::time::sleep(STORAGE_RETRY).await,
-            }
-            outbound.push_out();
+        if let Some(read) = &turn.read
+            && !self.catch_up(read).await
+        {
+            // Storage fails; the log says so. The subscription stays where it is.
+            tokio::time::sleep(STORAGE_RETRY).await;
         }
         if turn.full {
             return outbound.drain_if_full().await.is_ok();
         }
         turn.read.is_some()
+    }
+
+    /// Hands on a part of the log. `false`: it cannot be read.
+    async fn catch_up(&self, read: &LogRead) -> bool {
+        let outbound = &self.connection.outbound;
+        let _turn = self.app.hub.log.turn().await;
+        let part = self.app.log_part(&read.room, read.after, read.upto).await;
+        let found = part.map(|part| self.rooms.page(read, part, outbound));
+        outbound.push_out();
+        found.is_ok()
     }
 
     pub(super) fn leave_all(&self) {

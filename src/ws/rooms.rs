@@ -9,9 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use crate::domain::{RoomId, Seq};
-use crate::hub::{Cut, Room, Step, Subscription};
+use crate::hub::{Cut, Part, Room, Step, Subscription};
 use crate::protocol::ServerFrame;
-use crate::store::LoggedEvent;
 use crate::transport::Outbound;
 
 #[derive(Debug, Default)]
@@ -44,9 +43,9 @@ pub(super) struct Turn {
     pub(super) full: bool,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct LogRead {
-    pub(super) room: RoomId,
+    pub(super) room: Arc<Room>,
     join: u64,
     pub(super) after: Seq,
     pub(super) upto: Seq,
@@ -153,18 +152,12 @@ impl Rooms {
     }
 
     /// Takes in what was read, unless the room was left or joined anew meanwhile.
-    pub(super) fn page(
-        &self,
-        read: LogRead,
-        events: &[LoggedEvent],
-        complete: bool,
-        outbound: &Outbound,
-    ) {
+    pub(super) fn page(&self, read: &LogRead, part: Part, outbound: &Outbound) {
         let mut inner = self.inner();
-        if let Some(joined) = inner.rooms.get_mut(&read.room)
+        if let Some(joined) = inner.rooms.get_mut(&read.room.id())
             && joined.join == read.join
         {
-            outbound.queue(joined.subscription.page(events, read.upto, complete));
+            outbound.queue(joined.subscription.page(part));
         }
     }
 }
@@ -186,7 +179,8 @@ fn serve(
         }
         Some(Step::ReadLog { after, upto }) => {
             if turn.read.is_none() {
-                turn.read = Some(LogRead { room: id, join: joined.join, after, upto });
+                let room = Arc::clone(joined.subscription.room());
+                turn.read = Some(LogRead { room, join: joined.join, after, upto });
                 *last = Some(id);
             }
         }

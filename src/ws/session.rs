@@ -218,8 +218,9 @@ impl Session {
         loop {
             self.connection.rung().await;
             while self.pump().await {
-                // However much there is, the other two get their turn.
-                tokio::task::coop::consume_budget().await;
+                // A part of the log each: then everybody else on this thread has a turn, however
+                // many there are that catch up.
+                tokio::task::yield_now().await;
             }
         }
     }

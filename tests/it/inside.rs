@@ -1,6 +1,7 @@
 //! The server put together by hand, so that a test can stop the news of commits on their way.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use parlor::clock::Clock;
 use parlor::domain::{Delivery, Limits, LogId};
 use parlor::http::{self, Readiness, Streams};
 use parlor::hub::Hub;
-use parlor::store::{DrivenWriter, NewDatabase, StoreOptions, Writer, WriterThread};
+use parlor::store::{DrivenWriter, NewDatabase, StoreOptions, WriteQueue, Writer, WriterThread};
 use parlor::transport::{Budget, PatientStream};
 use parlor::ws::{self, Sessions};
 use tempfile::TempDir;
@@ -27,11 +28,11 @@ use crate::support::Person;
 
 /// `before_news`: called behind each commit, on the writer's thread, before anybody hears of it.
 pub fn app(
-    directory: &TempDir,
+    directory: &Path,
     limits: &Limits,
     before_news: impl Fn() + Send + 'static,
-) -> Arc<App> {
-    let store = StoreOptions::directory(directory.path(), 1 << 20);
+) -> (Arc<App>, WriteQueue, WriterThread) {
+    let store = StoreOptions::directory(directory, 1 << 20);
     let new = NewDatabase { log: LogId(1), secret: [1; 32] };
     let (writer, reader, opened) = Writer::open(&store, &new).unwrap();
     let (driven, queue, health) = DrivenWriter::new(writer, limits);
@@ -43,9 +44,15 @@ pub fn app(
             hub.committed(&committed);
         }
     };
-    WriterThread::start(driven, tell, |_| {}).unwrap();
-    let parts =
-        Parts { hub, clock: Clock::system(), reader, queue, health, token_secret: opened.secret };
+    let thread = WriterThread::start(driven, tell, |_| {}).unwrap();
+    let parts = Parts {
+        hub,
+        clock: Clock::system(),
+        reader,
+        queue: queue.clone(),
+        health,
+        token_secret: opened.secret,
+    };
     let settings = Settings {
         limits: limits.clone(),
         log: opened.log,
@@ -54,7 +61,7 @@ pub fn app(
         delivery: Delivery::Immediate,
         setup_code: None,
     };
-    App::new(parts, settings)
+    (App::new(parts, settings), queue, thread)
 }
 
 pub fn sessions(app: Arc<App>, limits: &Limits) -> Arc<Sessions> {
@@ -70,18 +77,18 @@ pub fn sessions(app: Arc<App>, limits: &Limits) -> Arc<Sessions> {
 
 /// Lets the news of commits pass, or not.
 #[derive(Default)]
-struct Gate {
+pub struct Gate {
     closed: Mutex<bool>,
     opened: Condvar,
 }
 
 impl Gate {
-    fn set(&self, closed: bool) {
+    pub fn set(&self, closed: bool) {
         *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = closed;
         self.opened.notify_all();
     }
 
-    fn pass(&self) {
+    pub fn pass(&self) {
         let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.opened.wait_while(closed, |closed| *closed);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
@@ -101,7 +108,7 @@ impl Inside {
         let limits = Limits { sign_ins_per_minute: 0, messages_per_second: 0, ..Limits::default() };
         let gate = Arc::new(Gate::default());
         let passing = Arc::clone(&gate);
-        let app = app(&directory, &limits, move || passing.pass());
+        let (app, _, _) = app(directory.path(), &limits, move || passing.pass());
         let sessions = sessions(Arc::clone(&app), &limits);
         let streams = Streams::new(Arc::clone(&sessions.output));
         let router = http::router(app, Readiness::default(), streams);

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "shown of a test that fails, to repeat it")]
 
 mod bad_frames;
+mod bare;
 mod bounded;
 mod closing;
 mod committed;
@@ -25,9 +26,11 @@ mod killing;
 mod limits;
 mod listening;
 mod messages;
+mod overload;
 mod presence;
 mod process;
 mod raw;
+mod resuming;
 mod revocation;
 mod secrecy;
 mod signals;

@@ -42,6 +42,13 @@ impl Raw {
         raw
     }
 
+    /// A connection without handshake, behind its `hello`.
+    pub async fn over(tcp: TcpStream) -> Self {
+        let mut raw = Self { tcp, buffer: Vec::new(), used: 0 };
+        assert_eq!(raw.recv_json().await["type"], "hello");
+        raw
+    }
+
     /// `headers`: further lines of the handshake, each with its line end.
     pub async fn open(
         addr: SocketAddr,

@@ -1,7 +1,10 @@
 //! A member that reads slowly loses nothing and holds up nobody.
 
+use parlor::domain::Limits;
+use parlor::domain::limits::{BLOCK_BYTES, BLOCKS_KEPT_BYTES};
 use serde_json::{Value, json};
 
+use crate::bare::Bare;
 use crate::raw::Raw;
 use crate::support::{Parlor, Person};
 
@@ -63,6 +66,42 @@ async fn who_does_not_read_for_long_gets_everything_in_order_when_it_does() {
     assert_eq!((&own["seq"], &own["message"]), (&json!(SAID + 1), &json!("back again")));
     let prompt: Value = prompt.find("chat").await;
     assert_eq!(prompt["seq"], SAID + 1);
+}
+
+/// The same seen from inside: what waits for it and what is kept of the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_read_costs_a_cursor() {
+    const SAID: u64 = 15_000;
+    const BYTES: usize = 1_000;
+    let directory = tempfile::tempdir().unwrap();
+    let limits = Limits { waiting_bytes: 64 * 1024, ..Limits::default() };
+    let bare = Bare::start(directory.path(), &limits);
+    let (ann, token) = bare.sign_up("ann").await;
+    let room = bare.room(&ann, "General").await;
+    let join = json!({"type": "join_room", "roomId": 1});
+    let mut slow = Raw::over(bare.socket(&token).await).await;
+    slow.text(&join).await;
+    slow.find("presence").await;
+    let (mut most, mut last) = (0, 0);
+    while last < SAID {
+        for _ in 0..100 {
+            last += 1;
+            Bare::say(&room, &ann, &message(last, BYTES));
+        }
+        room.durable(last).await;
+        most = most.max(bare.sessions.output.used());
+    }
+    // One turn more than its limit: a block and the records' names around it.
+    let bound = limits.waiting_bytes + 2 * BLOCK_BYTES;
+    assert!(most < bound, "{most} bytes waited, of {bound}");
+    assert!(most >= limits.waiting_bytes, "only {most} bytes waited: it was never slow");
+    let (kept, pinned) = bare.app.hub.log.blocks.bytes();
+    assert!(kept <= BLOCKS_KEPT_BYTES, "{kept} bytes are kept");
+    assert!(pinned <= 2 * bound, "{pinned} bytes are pinned");
+    all_in_order(&mut slow, SAID, BYTES).await;
+    slow.text(&json!({"type": "ping"})).await;
+    slow.find("pong").await;
+    assert_eq!(bare.app.hub.log.blocks.bytes().1, 0, "nothing is held for it any more");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,7 @@
 //! Messages: posted once, read in pages.
 
+use axum::body::HttpBody;
+
 use super::*;
 
 const MESSAGES: &str = "/api/v1/rooms/1/messages";
@@ -186,4 +188,29 @@ async fn a_full_queue_is_overloaded_and_a_closed_one_unavailable() {
     app.queue.close();
     let answer = app.post(MESSAGES, &token, json!({"message": "e"})).await;
     answer.is_problem(503, "unavailable");
+}
+
+/// Whoever takes a page slowly holds it for as long as it takes; many could hold any amount.
+#[tokio::test]
+async fn pages_that_nobody_takes_have_a_bound_together() {
+    let (app, token) = with_room(Options::default()).await;
+    let message = json!({"message": "\"".repeat(16_000)});
+    for _ in 0..16 {
+        assert_eq!(app.post(MESSAGES, &token, message.clone()).await.status, 201);
+    }
+    let ask = || {
+        let request = Request::get(MESSAGES).header("authorization", format!("Bearer {token}"));
+        app.router.clone().oneshot(request.body(Body::empty()).unwrap())
+    };
+    let (mut untaken, mut bytes) = (Vec::new(), 0);
+    while bytes < crate::domain::limits::ANSWERS_BYTES {
+        let answer = ask().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        bytes += usize::try_from(answer.body().size_hint().lower()).unwrap();
+        untaken.push(answer);
+    }
+    app.get(MESSAGES, &token).await.is_problem(503, "overloaded");
+    app.get("/api/v1/rooms", &token).await.is_problem(503, "overloaded");
+    untaken.pop();
+    assert_eq!(app.get(MESSAGES, &token).await.status, 200);
 }

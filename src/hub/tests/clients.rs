@@ -14,8 +14,8 @@ use crate::store::PageRequest;
 enum Event {
     Say,
     Commit,
-    /// A member steps, reading pages of this size.
-    Hear(usize, usize),
+    /// A member steps until it has nothing at hand.
+    Hear(usize),
     /// A member goes and comes back behind what it holds.
     Resume(usize),
     /// A member goes and comes back for what comes.
@@ -27,7 +27,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     let event = prop_oneof![
         10 => Just(Event::Say),
         3 => Just(Event::Commit),
-        4 => (0..3usize, 1..5usize).prop_map(|(member, page)| Event::Hear(member, page)),
+        4 => (0..3usize).prop_map(Event::Hear),
         2 => (0..3usize).prop_map(Event::Resume),
         1 => (0..3usize).prop_map(Event::Rejoin),
         1 => Just(Event::Crash),
@@ -55,9 +55,9 @@ impl Client {
         self.subscription = Some(subscription);
     }
 
-    fn hear(&mut self, house: &House, page: usize) {
+    fn hear(&mut self, house: &House) {
         let mut subscription = self.subscription.take().unwrap();
-        self.heard(&house.hear(&mut subscription, page));
+        self.heard(&house.hear(&mut subscription));
         self.subscription = Some(subscription);
     }
 
@@ -111,10 +111,10 @@ proptest! {
         let end = [
             Event::Commit,
             Event::Resume(0),
-            Event::Hear(0, 3),
-            Event::Hear(1, 3),
+            Event::Hear(0),
+            Event::Hear(1),
             Event::Resume(2),
-            Event::Hear(2, 3),
+            Event::Hear(2),
         ];
         for client in &mut clients {
             client.enter(&house, false);
@@ -127,7 +127,7 @@ proptest! {
                     house.say(&format!("m{said}"));
                 }
                 Event::Commit => house.commit(),
-                Event::Hear(client, page) => clients[client].hear(&house, page),
+                Event::Hear(client) => clients[client].hear(&house),
                 Event::Resume(client) => clients[client].enter(&house, true),
                 Event::Rejoin(client) => clients[client].enter(&house, false),
                 Event::Crash => {

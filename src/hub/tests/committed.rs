@@ -26,16 +26,16 @@ fn a_message_is_heard_with_its_commit_which_rings() {
     let _ = is_rung(&live);
     house.say("one");
     assert!(!is_rung(&live), "there is nothing to hear yet");
-    assert_eq!(house.hear(&mut live, 10), NOTHING);
-    assert_eq!(house.hear(&mut live, 10), NOTHING, "however often one looks");
+    assert_eq!(house.hear(&mut live), NOTHING);
+    assert_eq!(house.hear(&mut live), NOTHING, "however often one looks");
     assert_eq!(live.position(), (0, 0));
     house.commit();
     assert!(is_rung(&live));
-    assert_eq!(seqs(&house.hear(&mut live, 10)), [1]);
+    assert_eq!(seqs(&house.hear(&mut live)), [1]);
     house.say("two");
     house.commit();
     house.say("three");
-    assert_eq!(seqs(&house.hear(&mut live, 10)), [2], "up to the watermark and no further");
+    assert_eq!(seqs(&house.hear(&mut live)), [2], "up to the watermark and no further");
     assert_eq!(live.position(), (2, 2));
 }
 
@@ -68,21 +68,21 @@ fn who_comes_in_is_not_told_of_what_is_held_and_hears_it_when_it_is_committed() 
     let (mut resuming, _) = house.subscribe(Some(0));
     let (mut ahead, _) = house.subscribe(Some(2));
     assert_eq!(ahead.position(), (1, 1), "a seq that was never heard is no place to begin");
-    assert_eq!(house.hear(&mut plain, 10), NOTHING);
-    assert_eq!(seqs(&house.hear(&mut resuming, 10)), [1]);
+    assert_eq!(house.hear(&mut plain), NOTHING);
+    assert_eq!(seqs(&house.hear(&mut resuming)), [1]);
     let (mut again, _) = house.subscribe(None);
     again.restart(house.room().cut().unwrap(), 0);
-    assert_eq!(seqs(&house.hear(&mut again, 10)), [1]);
+    assert_eq!(seqs(&house.hear(&mut again)), [1]);
     let all = [&mut plain, &mut resuming, &mut ahead, &mut again];
     for subscription in all {
         let _ = is_rung(subscription);
-        assert_eq!(house.hear(subscription, 10), NOTHING);
+        assert_eq!(house.hear(subscription), NOTHING);
         house.say("more");
     }
     house.commit();
     for mut subscription in [plain, resuming, ahead, again] {
         assert!(is_rung(&subscription));
-        assert_eq!(seqs(&house.hear(&mut subscription, 10)), [2, 3, 4, 5, 6]);
+        assert_eq!(seqs(&house.hear(&mut subscription)), [2, 3, 4, 5, 6]);
         assert_eq!(subscription.position(), (6, 6));
     }
 }
@@ -92,10 +92,10 @@ fn a_join_in_place_of_another_forgets_what_that_one_held() {
     let mut house = house();
     let (mut live, _) = house.subscribe(None);
     house.say("one");
-    assert_eq!(house.hear(&mut live, 10), NOTHING);
+    assert_eq!(house.hear(&mut live), NOTHING);
     live.restart(house.room().cut().unwrap(), 0);
     house.commit();
-    assert_eq!(seqs(&house.hear(&mut live, 10)), [1], "once");
+    assert_eq!(seqs(&house.hear(&mut live)), [1], "once");
 }
 
 #[test]
@@ -107,18 +107,18 @@ fn more_than_the_channel_holds_comes_from_the_log_behind_its_commit() {
     for n in 1..=many {
         house.say(&format!("m{n}"));
         // One that looks each time holds the first message while the channel goes on without it.
-        assert_eq!(house.hear(&mut looking, 10), NOTHING);
+        assert_eq!(house.hear(&mut looking), NOTHING);
     }
-    assert_eq!(house.hear(&mut live, 10), NOTHING);
+    assert_eq!(house.hear(&mut live), NOTHING);
     house.commit();
     let all: Vec<_> = (1..=many).collect();
-    assert_eq!(seqs(&house.hear(&mut live, 10)), all);
+    assert_eq!(seqs(&house.hear(&mut live)), all);
     house.say("one more");
-    assert_eq!(seqs(&house.hear(&mut looking, 10)), all);
+    assert_eq!(seqs(&house.hear(&mut looking)), all);
     house.commit();
     for subscription in [&mut live, &mut looking] {
         assert!(is_rung(subscription));
-        assert_eq!(seqs(&house.hear(subscription, 10)), [many + 1]);
+        assert_eq!(seqs(&house.hear(subscription)), [many + 1]);
     }
 }
 
@@ -144,5 +144,5 @@ fn a_room_is_dropped_and_loaded_again_as_any_other() {
     house.hub.evict_idle();
     assert!(house.hub.live_room(room_id()).is_none());
     let (mut resuming, head) = house.subscribe(Some(0));
-    assert_eq!((head, seqs(&house.hear(&mut resuming, 10))), (1, vec![1]));
+    assert_eq!((head, seqs(&house.hear(&mut resuming))), (1, vec![1]));
 }
