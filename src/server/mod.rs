@@ -108,9 +108,7 @@ impl Server {
         let (news, commits) = News::channel(&hub);
         let tell = move |committed, busy| news.tell(committed, busy);
         let (ended, writer_ended) = oneshot::channel();
-        let report = move |end| {
-            let _ = ended.send(end);
-        };
+        let report = move |end| _ = ended.send(end);
         let thread = WriterThread::start(driven, tell, report).map_err(StartError::Thread)?;
         let commits = tokio::spawn(commits.take_in());
         let first_account = first_account(&opened, addr, config.auth.signup)?;
