@@ -164,7 +164,8 @@ pub const BATCH_COMMANDS: usize = 4_096;
 /// Bytes of messages that one commit takes.
 pub const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes written since the last sync, which are kept in memory until the next; then one is made at
-/// once. A commit of [`BATCH_COMMANDS`] writes less.
+/// once. Few commits write as much: one of 4,000 messages in as many rooms whose last message was
+/// long does.
 pub const UNSYNCED_BYTES: usize = 64 * 1024 * 1024;
 /// After this long without a commit, one more is made that lets a start after a crash skip the walk
 /// over the database.

@@ -99,23 +99,23 @@ pub(super) fn open(path: &Path) -> Result<Arc<dyn StorageBackend>, OpenError> {
 /// never reached the disk and that it takes for clean: it is asked to drop them, so that what is
 /// read is what is there.
 fn forget_cached(file: &File) -> std::io::Result<()> {
-    file.sync_data()?;
+    // The first may tell of a fault that whoever ran before did not live to see.
+    file.sync_data().or_else(|_| file.sync_data())?;
     // Advice, and some file systems have none to take.
     #[cfg(target_os = "linux")]
     let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
     Ok(())
 }
 
-/// An empty file for a new database.
+/// An empty file for a new database, which nobody else may read: it holds the secret that signs
+/// tokens.
 pub(super) fn create_unfinished(directory: &Path) -> Result<Arc<dyn StorageBackend>, OpenError> {
     let path = directory.join(UNFINISHED_FILE);
-    let file = OpenOptions::new()
-        .create(true)
-        .read(true)
-        .write(true)
-        .truncate(true)
-        .open(&path)
-        .map_err(|source| not_writable(directory, source))?;
+    let mut options = OpenOptions::new();
+    options.create(true).read(true).write(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&path).map_err(|source| not_writable(directory, source))?;
     file_backend(&path, file)
 }
 

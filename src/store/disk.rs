@@ -7,7 +7,7 @@
 //! sync as safe as those of two, for a copy in memory of what a commit writes.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
@@ -24,6 +24,8 @@ pub(super) struct Disk(Arc<Shared>);
 struct Shared {
     medium: Arc<dyn StorageBackend>,
     state: Mutex<State>,
+    /// A sync has failed: until everything is written again nothing may be vouched for.
+    doubtful: AtomicBool,
     /// The attachment that may use it. One that was left behind, by a reader that still holds an
     /// old snapshot, may not.
     current: AtomicU64,
@@ -41,8 +43,8 @@ struct State {
 
 impl Disk {
     pub(super) fn new(medium: Arc<dyn StorageBackend>) -> Self {
-        let (state, current) = (Mutex::default(), AtomicU64::new(0));
-        Self(Arc::new(Shared { medium, state, current }))
+        let (state, doubtful) = (Mutex::default(), AtomicBool::new(false));
+        Self(Arc::new(Shared { medium, state, doubtful, current: AtomicU64::new(0) }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -70,6 +72,7 @@ impl Disk {
         }
         self.0.medium.sync_data()?;
         state.synced();
+        self.0.doubtful.store(false, Ordering::Release);
         Ok(Attached { disk: self.clone(), number })
     }
 }
@@ -101,11 +104,22 @@ pub(super) struct Attached {
 
 impl Attached {
     fn check(&self) -> io::Result<()> {
-        if self.disk.0.current.load(Ordering::Acquire) == self.number {
-            Ok(())
-        } else {
-            Err(io::Error::other("the database has been opened again"))
+        if self.disk.0.current.load(Ordering::Acquire) != self.number {
+            return Err(io::Error::other("the database has been opened again"));
         }
+        // redb does not take every failed write for the end; here it is, whoever made it.
+        if self.disk.0.doubtful.load(Ordering::Acquire) {
+            return Err(io::Error::other("a sync has failed"));
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let result = self.medium().sync_data();
+        if result.is_err() {
+            self.disk.0.doubtful.store(true, Ordering::Release);
+        }
+        result
     }
 
     fn medium(&self) -> &dyn StorageBackend {
@@ -147,7 +161,7 @@ impl StorageBackend for Attached {
             state.begin_sync();
             state.len.take()
         };
-        let result = self.medium().sync_data();
+        let result = self.sync();
         let mut state = self.disk.state();
         if result.is_ok() {
             state.syncing.clear();
@@ -160,11 +174,11 @@ impl StorageBackend for Attached {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut state = self.state()?;
         // Syncing what no commit has named yet is always safe; but not beside another sync, whose
-        // failure this one would hide.
+        // failure this one would hide. Readers come here too, when redb needs room in its cache.
         let quiet = state.syncing.bytes() == 0;
         if quiet && state.unsynced.bytes() + data.len() > UNSYNCED_BYTES {
             state.begin_sync();
-            self.medium().sync_data()?;
+            self.sync()?;
             state.synced();
         }
         state.unsynced.write(offset, data);

@@ -54,14 +54,25 @@ pub enum ReadError {
     Closed,
     #[error("a read did not end: {0}")]
     Aborted(String),
+    /// What a reader reported to the writer.
+    #[error("a read failed: {0}")]
+    Failed(String),
     #[error("the database contradicts itself: {0}")]
     Inconsistent(&'static str),
 }
 
 impl ReadError {
-    /// Whether storage did not do what it was asked, which opening the database again may mend.
-    pub(super) fn is_fault(&self) -> bool {
+    /// Whether storage did not do what it was asked, which opening the database again may mend. The
+    /// writer is told and tells the log, once.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
         matches!(self, Self::Storage(redb::Error::Io(_) | redb::Error::PreviousIo))
+    }
+
+    /// Whether the database was closed, or opened again, before the read was done.
+    #[must_use]
+    pub fn is_too_late(&self) -> bool {
+        matches!(self, Self::Closed | Self::Storage(redb::Error::DatabaseClosed))
     }
 
     /// Whether storage gave back something else than was put into it.

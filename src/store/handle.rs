@@ -97,7 +97,7 @@ pub(super) struct Handle {
     snapshot: Mutex<Option<Arc<Snapshot>>>,
     stop_mark: StopMark,
     /// A read has failed and nobody has looked into it yet.
-    faults: (Sender<()>, Receiver<()>),
+    faults: (Sender<String>, Receiver<String>),
 }
 
 #[derive(Debug)]
@@ -182,16 +182,21 @@ impl Handle {
         Ok(snapshot)
     }
 
+    /// How often the database has been opened.
+    pub(super) fn openings(&self) -> u64 {
+        self.disk.openings()
+    }
+
     /// Tells the writer that a read has failed over storage, unless it has opened the database
-    /// again since `snapshot` was taken: that made it fail, or mended it.
-    pub(super) fn report_fault(&self, snapshot: Option<&Snapshot>) {
-        if snapshot.is_none_or(|snapshot| snapshot.opening() == self.disk.openings()) {
+    /// again since: that made it fail, or mended it.
+    pub(super) fn report_fault(&self, opening: u64, error: &ReadError) {
+        if opening == self.openings() {
             // An error says that the writer has been told already.
-            let _ = self.faults.0.try_send(());
+            let _ = self.faults.0.try_send(error.to_string());
         }
     }
 
-    pub(super) fn faults(&self) -> &Receiver<()> {
+    pub(super) fn faults(&self) -> &Receiver<String> {
         &self.faults.1
     }
 
@@ -217,8 +222,9 @@ impl Handle {
 
     /// Reads fail from here on.
     pub(super) fn close(&self) {
-        self.forget_snapshot();
+        // In this order: a reader between the two would keep a snapshot of what is closed.
         let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.forget_snapshot();
         if let Some(Err(error)) = database.map(Database::close) {
             tracing::debug!(%error, "the database did not close cleanly");
         }

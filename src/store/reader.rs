@@ -64,18 +64,15 @@ fn read_from<T>(
     handle: &Handle,
     read: impl FnOnce(&Snapshot) -> Result<T, ReadError>,
 ) -> Result<T, ReadError> {
-    let snapshot = match handle.snapshot() {
-        Ok(snapshot) => snapshot,
-        Err(error) => {
-            if error.is_fault() {
-                handle.report_fault(None);
-            }
-            return Err(error);
-        }
-    };
-    let result = read(&snapshot);
-    if result.as_ref().is_err_and(ReadError::is_fault) {
-        handle.report_fault(Some(&snapshot));
+    let mut opening = handle.openings();
+    let result = handle.snapshot().and_then(|snapshot| {
+        opening = snapshot.opening();
+        read(&snapshot)
+    });
+    if let Err(error) = &result
+        && error.is_fault()
+    {
+        handle.report_fault(opening, error);
     }
     result
 }

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::domain::limits::{PURGE_EVENTS, SESSIONS_PER_USER};
+use crate::domain::limits::{PURGE_EVENTS, SESSIONS_PER_USER, UNSYNCED_BYTES};
 use crate::domain::*;
 
 struct Store {

@@ -42,12 +42,12 @@ pub struct DrivenWriter {
 }
 
 /// What there is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum Due {
     /// A batch to commit.
     Work,
-    /// A read has failed: the database has to be opened again.
-    Fault,
+    /// A read has failed, for this reason: the database has to be opened again.
+    Fault(String),
     /// Nothing for so long that it is time to rest.
     Rest,
     Nothing,
@@ -83,7 +83,8 @@ impl DrivenWriter {
     /// tries again.
     pub fn turn(&mut self, told: &mut impl FnMut(Committed)) -> Result<bool, ReadError> {
         let due = self.gather();
-        self.perform(due, told).map(|()| due == Due::Work)
+        let work = due == Due::Work;
+        self.perform(due, told).map(|()| work)
     }
 
     /// Makes the next start immediate, should this be the last that is heard of the process.
@@ -109,7 +110,7 @@ impl DrivenWriter {
                 let committed = self.writer.step(&mut self.batch);
                 committed.map(|committed| self.finish(committed, told))
             }
-            Due::Fault => Err(ReadError::Aborted("a read has failed".to_owned())),
+            Due::Fault(reason) => Err(ReadError::Failed(reason)),
             Due::Rest => {
                 self.rested = true;
                 self.writer.rest()
@@ -129,8 +130,8 @@ impl DrivenWriter {
 
     /// Takes what waits, at most a batch.
     fn gather(&mut self) -> Due {
-        if self.writer.faults().try_recv().is_ok() {
-            return Due::Fault;
+        if let Ok(reason) = self.writer.faults().try_recv() {
+            return Due::Fault(reason);
         }
         let mut bytes = self.batch.iter().map(Command::queued_bytes).sum::<usize>();
         while bytes < BATCH_BYTES && self.batch.len() < BATCH_COMMANDS {
@@ -160,7 +161,7 @@ impl DrivenWriter {
                 }
                 Err(_) => Due::Closed,
             },
-            recv(faults) -> _ => Due::Fault,
+            recv(faults) -> reason => Due::Fault(reason.unwrap_or_default()),
             recv(rest) -> _ => Due::Rest,
         }
     }
@@ -188,6 +189,11 @@ impl DrivenWriter {
             let due = self.wait();
             if due == Due::Closed {
                 break;
+            }
+            if matches!(due, Due::Fault(_)) {
+                // A page that cannot be read is asked for again and again.
+                self.health.set(false);
+                std::thread::sleep(STORAGE_RETRY);
             }
             if let Err(error) = self.perform(due, &mut told)
                 && !self.recover_at_last(&error, &mut told)

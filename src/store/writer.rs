@@ -48,7 +48,7 @@ pub struct Writer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CommitMode {
     /// One sync. A start after a crash walks over the whole database. Safe against failed syncs
-    /// because [`super::disk`] is; the figures that chose it are in the README.
+    /// because `store::disk` is; the figures that chose it are in the README.
     #[default]
     OnePhase,
     /// Two syncs, and the same walk.
@@ -130,6 +130,7 @@ impl Writer {
 
     /// A commit that changes nothing, after which a start that follows a crash is immediate.
     pub fn rest(&mut self) -> Result<(), ReadError> {
+        self.uncertain = None;
         let mut transaction = self.handle.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         CommitMode::QuickRepair.apply_to(&mut transaction);
@@ -236,14 +237,20 @@ impl Writer {
             // The answers settled before the commit stand: applied again, a sign-up would be told
             // that its own name is taken.
             (self.batch, self.purging) = (found, purging);
+            self.handle.forget_snapshot();
             return Ok(landed);
+        }
+        if batch.is_empty() {
+            // A read had failed. The page may be gone for good: the next time that somebody wants
+            // it the database should open without a walk that meets it.
+            return self.rest().map(|()| Committed::default());
         }
         self.step(batch)
     }
 
-    /// A read has failed since this was last asked: redb refuses everything until it is reopened.
+    /// Reads that have failed: redb refuses everything until it is opened again.
     #[must_use]
-    pub fn faults(&self) -> &Receiver<()> {
+    pub fn faults(&self) -> &Receiver<String> {
         self.handle.faults()
     }
 

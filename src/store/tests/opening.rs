@@ -54,6 +54,15 @@ fn a_file_cut_short_anywhere_is_refused_or_whole() {
     assert_eq!(Store::open(directory).seqs(room, PageRequest::Newest, 1).0, [200]);
 }
 
+#[cfg(unix)]
+#[test]
+fn nobody_else_may_read_the_database() {
+    use std::os::unix::fs::PermissionsExt;
+    let store = Store::new();
+    let path = store.directory.path().join(directory::DATABASE_FILE);
+    assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
 #[test]
 fn a_directory_that_cannot_be_written_is_named() {
     let directory = tempfile::tempdir().unwrap();
