@@ -13,6 +13,7 @@ use tokio::sync::broadcast::{self, error::TryRecvError};
 use super::state::{Cut, Item};
 use super::{Connection, Room};
 use crate::domain::{ChatEvent, Seq, UserId};
+use crate::mutation::{self, Mutation};
 use crate::protocol::ChatDraft;
 use crate::store::LoggedEvent;
 
@@ -156,6 +157,7 @@ impl Subscription {
                     return Step::Gone(Gone::Deleted);
                 }
                 Err(TryRecvError::Empty) => return Step::Idle,
+                Err(TryRecvError::Lagged(_)) if mutation::is(Mutation::LagIgnored) => {}
                 Err(TryRecvError::Lagged(_)) => return self.fall_behind(),
                 Err(TryRecvError::Closed) => return Step::Gone(Gone::Deleted),
             }
@@ -174,6 +176,8 @@ impl Subscription {
     /// part, or all, of (`after`, `upto`]; `complete`: all.
     pub fn page(&mut self, events: &[LoggedEvent], upto: Seq, complete: bool) -> Bytes {
         let mut frames = BytesMut::new();
+        let skipped = usize::from(mutation::is(Mutation::LastOfPageSkipped));
+        let events = &events[..events.len().saturating_sub(skipped)];
         for LoggedEvent { event, username } in events {
             let ChatEvent { stamp, user_id, id, body } = event;
             let draft = ChatDraft::new(self.room.id(), *user_id, username, body, id.as_ref());

@@ -1,0 +1,50 @@
+//! What a client holds of a room. It follows the protocol's rules for a client and no others.
+
+use std::collections::BTreeMap;
+
+use parlor::domain::Seq;
+
+use crate::model::Text;
+
+#[derive(Debug, Default)]
+pub struct View {
+    pub cursor: Seq,
+    /// Where it begins: what came before was never asked for.
+    pub from: Seq,
+    pub held: BTreeMap<Seq, Text>,
+}
+
+impl View {
+    /// Gives how many messages it discards.
+    pub fn joined(&mut self, after: Option<Seq>, head: Seq) -> usize {
+        let Some(after) = after else {
+            *self = Self { cursor: head, from: head, held: BTreeMap::new() };
+            return 0;
+        };
+        let before = self.held.len();
+        if head < after {
+            self.held.retain(|seq, _| *seq <= head);
+        }
+        self.cursor = after.min(head);
+        self.from = self.from.min(head);
+        before - self.held.len()
+    }
+
+    /// Gives how many messages it discards.
+    pub fn chat(&mut self, seq: Seq, prev: Option<Seq>, text: Text) -> usize {
+        let cursor = self.cursor;
+        assert!(seq > cursor, "{seq} came behind {cursor}");
+        let before = self.held.len();
+        match prev {
+            None => assert_eq!(seq, cursor + 1, "something is missing in between"),
+            Some(prev) => {
+                assert!(prev <= cursor, "{seq} follows {prev}, which did not come: {cursor}");
+                self.held.retain(|held, _| *held <= prev || *held >= seq);
+            }
+        }
+        let discarded = before - self.held.len();
+        self.held.insert(seq, text);
+        self.cursor = seq;
+        discarded
+    }
+}
