@@ -75,13 +75,13 @@ impl Client {
         let reference = frame["ref"].as_str().expect("the ref");
         let after = self.asked.remove(reference).expect("asked for");
         let (head, count) = (number(frame, "head"), number(frame, "count"));
-        model.counted(room, head, count);
         let was_inside = self.inside.insert(room, ()).is_some();
         let view = self.views.entry(room).or_default();
         if was_inside && after.is_none() {
             assert_eq!(head, view.cursor, "joined again, nothing changes");
             return;
         }
+        model.counted(room, head, count);
         let discarded = view.joined(after, head);
         figures.add("ghosts dropped by head", discarded as u64);
         if after.is_some() {

@@ -306,12 +306,8 @@ impl World {
 
     pub fn join_after(&mut self, number: usize, room: RoomId, after: Option<u64>) {
         let reference = format!("j{}", self.number());
-        let Client { seat, asked, user, views, .. } = &mut self.clients[number];
+        let Client { seat, asked, user, .. } = &mut self.clients[number];
         let Some(seat) = seat else { return };
-        if after == Some(0) {
-            // It holds nothing, and says so.
-            views.remove(&room);
-        }
         if seat.room(room).is_some() {
             if seat.enter_again(room, after, &reference) {
                 asked.insert(reference, after);

@@ -26,7 +26,7 @@ impl View {
             self.held.retain(|seq, _| *seq <= head);
         }
         self.cursor = after.min(head);
-        self.from = self.from.min(head);
+        self.from = self.from.min(self.cursor);
         before - self.held.len()
     }
 
