@@ -39,7 +39,10 @@ impl World {
                 }
             }
         }
+        let known: usize = self.model.logs.values().map(|log| log.events.len()).sum();
         self.audit(true);
+        let there: usize = self.model.logs.values().map(|log| log.events.len()).sum();
+        self.figures.add("messages that landed unanswered", (there - known) as u64);
     }
 
     /// The process is gone, with everything that it had not stored.
@@ -151,7 +154,6 @@ impl World {
             let log = self.model.logs.entry(room).or_default();
             assert!(!log.gone, "room {room} is back");
             let mut from = if all { 0 } else { log.events.last().map_or(0, |last| last.seq) };
-            let known = log.events.len();
             let mut more = true;
             while more {
                 let request = PageRequest::After(from, row.head.seq);
@@ -164,10 +166,6 @@ impl World {
             let count = log.events.last().map_or(0, |last| last.seq);
             assert_eq!(row.head.seq, count, "the head of room {room}");
             assert_eq!(row.head.count, log.events.len() as u64, "the count of room {room}");
-            if all {
-                let landed = log.events.len() - known;
-                self.figures.add("messages that landed unanswered", landed as u64);
-            }
         }
         let there: Vec<RoomId> = rows.iter().map(|row| row.room.room_id).collect();
         for (room, log) in &mut self.model.logs {

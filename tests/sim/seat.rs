@@ -26,10 +26,13 @@ pub struct Seat {
     rooms: BTreeMap<RoomId, Joined>,
     joins: u64,
     read: Option<Read>,
+    /// How often a room that was live had to go back to the log.
+    pub lagged: u64,
 }
 
 struct Joined {
     join: u64,
+    live: bool,
     subscription: Subscription,
 }
 
@@ -46,7 +49,7 @@ impl Seat {
         let wire = Wire::default();
         let outbound = Outbound::stream(wire.clone(), limits.waiting_bytes, budget);
         let connection = Connection::new(number, outbound);
-        Self { connection, wire, rooms: BTreeMap::new(), joins: 0, read: None }
+        Self { connection, wire, rooms: BTreeMap::new(), joins: 0, read: None, lagged: 0 }
     }
 
     pub fn outbound(&self) -> &Arc<Outbound> {
@@ -74,9 +77,9 @@ impl Seat {
         self.queue_joined(&room, (cut.head, cut.first, cut.count), reference);
         self.joins += 1;
         let connection = Arc::clone(&self.connection);
-        let id = room.id();
+        let (id, live) = (room.id(), after.is_none());
         let subscription = Subscription::new(room, connection, user, cut, after);
-        self.rooms.insert(id, Joined { join: self.joins, subscription });
+        self.rooms.insert(id, Joined { join: self.joins, live, subscription });
     }
 
     /// A join of a room that it is in. `false`: the room is gone.
@@ -92,7 +95,7 @@ impl Seat {
         self.queue_joined(&live, (cut.head, cut.first, cut.count), reference);
         self.joins += 1;
         let joined = self.rooms.get_mut(&room).unwrap();
-        joined.join = self.joins;
+        (joined.join, joined.live) = (self.joins, false);
         joined.subscription.restart(cut, after);
         true
     }
@@ -160,13 +163,21 @@ impl Seat {
 
     /// Queues what a room has at hand; gives the step that is more than something to send.
     fn hand_over(&mut self, room: RoomId) -> Option<Step> {
-        let subscription = &mut self.rooms.get_mut(&room)?.subscription;
+        let Joined { subscription, live, .. } = self.rooms.get_mut(&room)?;
         let outbound = &self.connection.outbound;
         while !outbound.is_full() {
             match subscription.step() {
                 Step::Send(frames) => outbound.queue(frames),
-                Step::CaughtUp => outbound.queue(subscription.room().presence_snapshot()),
-                step => return Some(step),
+                Step::CaughtUp => {
+                    *live = true;
+                    outbound.queue(subscription.room().presence_snapshot());
+                }
+                step => {
+                    let lagged = *live && matches!(step, Step::ReadLog { .. });
+                    self.lagged += u64::from(lagged);
+                    *live &= !lagged;
+                    return Some(step);
+                }
             }
         }
         None

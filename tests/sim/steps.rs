@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::client::Client;
 use crate::life::End;
-use crate::model::{Text, body, username};
+use crate::model::{Got, Text, body, username};
 use crate::world::{Done, USERS, World};
 
 /// For ever: a driver gives up by dropping what waits.
@@ -38,19 +38,19 @@ enum Step {
 const STEPS: [(usize, Step); 18] = [
     (420, Step::Client),
     (100, Step::Task),
-    (110, Step::Turn),
-    (100, Step::Tell),
+    (60, Step::Turn),
+    (60, Step::Tell),
     (25, Step::Post),
     (25, Step::Page),
-    (3, Step::CreateRoom),
-    (2, Step::DeleteRoom),
+    (2, Step::CreateRoom),
+    (1, Step::DeleteRoom),
     (10, Step::Presence),
-    (15, Step::Evict),
+    (10, Step::Evict),
     (5, Step::Rest),
     (20, Step::Clock),
-    (5, Step::Storm),
-    (20, Step::Arm),
-    (20, Step::Heal),
+    (4, Step::Storm),
+    (12, Step::Arm),
+    (12, Step::Heal),
     (3, Step::Crash(End::Kill)),
     (4, Step::Crash(End::PowerCut)),
     (1, Step::Stop),
@@ -71,7 +71,7 @@ impl World {
                 }
             }
             Step::Turn => {
-                if self.turn() && self.dice.one_in(3) {
+                if self.turn() {
                     self.audit(false);
                 }
             }
@@ -83,7 +83,7 @@ impl World {
             Step::CreateRoom => self.create_room(),
             Step::DeleteRoom => self.delete_room(),
             Step::Presence => self.app().hub.tell_presence(),
-            Step::Evict => self.app().hub.evict_idle(),
+            Step::Evict => self.evict(),
             Step::Rest => self.server.as_mut().unwrap().rest(),
             Step::Clock => self.move_clock(),
             Step::Storm => self.storm(),
@@ -91,6 +91,7 @@ impl World {
             Step::Heal => self.site.disk.heal(),
             Step::Crash(end) => {
                 self.count_end(end);
+                self.talk_unstored();
                 self.crash(end);
             }
             Step::Stop => {
@@ -106,6 +107,16 @@ impl World {
         self.note_trace();
     }
 
+    /// Now and then a crash comes when much has been heard that is not stored.
+    fn talk_unstored(&mut self) {
+        if self.dice.one_in(2) {
+            for _ in 0..60 {
+                let client = self.dice.below(self.clients.len());
+                self.client_step(client);
+            }
+        }
+    }
+
     fn count_end(&mut self, end: End) {
         self.figures.count("steps that crash");
         self.figures.count(match end {
@@ -118,6 +129,15 @@ impl World {
         let heard = self.clients.iter().flat_map(|client| client.views.values());
         let heard: u64 = heard.map(|view| view.cursor).sum();
         self.trace = (self.trace ^ self.site.disk.trace() ^ heard).wrapping_mul(0x0100_0000_01B3);
+    }
+
+    fn evict(&mut self) {
+        let app = self.app();
+        let live = || self.model.logs.keys().filter(|room| app.hub.live_room(**room).is_some());
+        let before = live().count();
+        app.hub.evict_idle();
+        let evicted = before - live().count();
+        self.figures.add("rooms evicted", evicted as u64);
     }
 
     fn move_clock(&mut self) {
@@ -164,7 +184,7 @@ impl World {
     /// After a lost connection: into the rooms in which it was, mostly.
     fn come_back(&mut self, number: usize) {
         let rooms: Vec<RoomId> = self.clients[number].views.keys().copied().collect();
-        if let Some(room) = self.dice.pick(&rooms).copied() {
+        if let Some(room) = self.dice.pick(&rooms).copied().or_else(|| self.any_room()) {
             self.join(number, room);
         }
     }
@@ -178,9 +198,11 @@ impl World {
         let app = self.app();
         let Some(seat) = &mut self.clients[number].seat else { return };
         let seen = seat.pump(&app);
-        if !seen.is_empty() {
-            self.figures.add("messages caught up", seen.len() as u64);
+        self.figures.add("subscriptions that lagged", std::mem::take(&mut seat.lagged));
+        for (room, logged) in &seen {
+            self.model.got(*room, &Got::from(logged));
         }
+        self.figures.add("messages caught up", seen.len() as u64);
     }
 
     /// The connection is gone, with what was under way; nothing that was published is.

@@ -15,19 +15,18 @@ pub struct View {
 }
 
 impl View {
-    /// Gives how many messages it discards.
+    /// Gives how many ghosts it discards.
     pub fn joined(&mut self, after: Option<Seq>, head: Seq) -> usize {
         let Some(after) = after else {
             *self = Self { cursor: head, from: head, held: BTreeMap::new() };
             return 0;
         };
-        let before = self.held.len();
-        if head < after {
-            self.held.retain(|seq, _| *seq <= head);
-        }
         self.cursor = after.min(head);
         self.from = self.from.min(self.cursor);
-        before - self.held.len()
+        // What it read of an earlier join since it asked for this one comes again.
+        let cursor = self.cursor;
+        let discarded = self.held.split_off(&(cursor + 1));
+        if head < after { discarded.len() } else { 0 }
     }
 
     /// Gives how many messages it discards.

@@ -85,6 +85,7 @@ pub struct World {
     pub numbers: u64,
     /// Whether anything has failed in this process.
     pub troubled: bool,
+    last_fault: Access,
     /// Everything that could differ between two runs of one seed.
     pub trace: u64,
 }
@@ -120,6 +121,7 @@ impl World {
             wanted: Vec::new(),
             numbers: 0,
             troubled: false,
+            last_fault: Access::Read,
             trace: 0,
         }
     }
@@ -349,7 +351,12 @@ impl World {
         match did {
             Ok(did) => {
                 if was_failing {
-                    self.figures.count("recoveries");
+                    self.figures.count(match self.last_fault {
+                        Access::Read => "recoveries from reads",
+                        Access::Write => "recoveries from writes",
+                        Access::Sync => "recoveries from syncs",
+                        Access::SetLen => "recoveries from lengths",
+                    });
                 }
                 did && !self.site.disk.is_dead()
             }
@@ -363,6 +370,7 @@ impl World {
     pub fn note_faults(&mut self) {
         for fault in self.site.disk.take_faults() {
             self.troubled = true;
+            self.last_fault = fault;
             self.figures.count(match fault {
                 Access::Read => "read faults",
                 Access::Write => "write faults",
