@@ -19,7 +19,16 @@ fn caught(mutation: Mutation) -> Option<(u64, String)> {
 fn every_mutation_is_caught() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let outcomes = Mutation::ALL.map(|mutation| (mutation, caught(mutation)));
+    let only = std::env::var("ONLY").ok();
+    let outcomes = Mutation::ALL.map(|mutation| {
+        if only.as_ref().is_some_and(|only| *only != format!("{mutation:?}")) {
+            return (mutation, None);
+        }
+        let begun = std::time::Instant::now();
+        let caught = caught(mutation);
+        println!("{mutation:?} {:?} {:?}", caught, begun.elapsed());
+        (mutation, caught)
+    });
     std::panic::set_hook(hook);
     let mut count = 0;
     for (mutation, outcome) in &outcomes {

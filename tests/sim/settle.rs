@@ -39,9 +39,7 @@ impl World {
     fn run_until_quiet(&mut self) {
         for round in 0.. {
             let mut moved = false;
-            while self.turn() {
-                moved = true;
-            }
+            moved |= self.turn();
             moved |= self.server.as_mut().unwrap().tell();
             for task in (0..self.tasks.len()).rev() {
                 let before = self.tasks.len();
