@@ -164,7 +164,8 @@ impl App {
     }
 
     /// The events in (`after`, `upto`] for a subscription that catches up: all, or as many as a
-    /// page takes, and whether that is all.
+    /// page takes, and whether that is all. [`Refusal::NoSuchRoom`]: the room was deleted meanwhile,
+    /// of which its members hear in a moment.
     pub async fn log_page(
         &self,
         room: RoomId,
@@ -174,7 +175,43 @@ impl App {
     ) -> Result<(Vec<LoggedEvent>, bool), Refusal> {
         let request = PageRequest::After(after, upto);
         let page = self.read(move |snapshot| snapshot.page(room, request, limit)).await?;
-        // A room deleted meanwhile has nothing more to give; its members hear of it.
-        Ok(page.map_or((Vec::new(), true), |page| (page.events, !page.has_more)))
+        let page = page.ok_or(Refusal::NoSuchRoom)?;
+        Ok((page.events, !page.has_more))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::{Parts, Settings, Signup};
+    use crate::clock::Clock;
+    use crate::domain::{Delivery, Limits, LogId};
+    use crate::hub::Hub;
+    use crate::store::{DrivenWriter, NewDatabase, StoreOptions, Writer};
+
+    fn app(directory: &std::path::Path) -> Arc<App> {
+        let options = StoreOptions::directory(directory, 1 << 20);
+        let new = NewDatabase { log: LogId(1), secret: [0; 32] };
+        let (writer, reader, opened) = Writer::open(&options, &new).unwrap();
+        let limits = Limits::default();
+        let (_, queue, health) = DrivenWriter::new(writer, &limits);
+        let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, &limits);
+        let clock = Clock::manual(1);
+        let token_secret = opened.secret;
+        let parts = Parts { hub, clock, reader, queue, health, token_secret };
+        let (signup, delivery) = (Signup::Open, Delivery::Immediate);
+        let token_ttl = Duration::from_secs(60);
+        let log = opened.log;
+        App::new(parts, Settings { limits, log, delivery, signup, token_ttl, setup_code: None })
+    }
+
+    /// A room's deletion was committed, and its members had not been told. The log then had nothing
+    /// for whoever was catching up, which was taken for all there is: the member went on with what
+    /// was live and had missed what lay between.
+    #[tokio::test]
+    async fn the_log_of_a_deleted_room_is_not_an_empty_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let page = app(directory.path()).log_page(RoomId::new(1).unwrap(), 0, 5, 10).await;
+        assert_eq!(page.unwrap_err(), Refusal::NoSuchRoom);
     }
 }

@@ -185,7 +185,8 @@ impl Session {
             let page = self.app.log_page(read.room, read.after, read.upto, CATCH_UP_EVENTS).await;
             match page {
                 Ok((events, complete)) => self.rooms.page(read, &events, complete, outbound),
-                // Storage fails; the log says so. The subscription stays where it is.
+                // Storage fails, of which the log tells, or the room is gone, of which its members
+                // are about to hear. The subscription stays where it is.
                 Err(_) => tokio::time::sleep(STORAGE_RETRY).await,
             }
             outbound.push_out();

@@ -83,6 +83,7 @@ impl Client {
         }
         model.counted(room, head, count);
         let discarded = view.joined(after, head);
+        view.holds_back = frame["delivery"] == "committed";
         figures.add("ghosts dropped by head", discarded as u64);
         if after.is_some() {
             figures.count("resumed");
@@ -103,6 +104,10 @@ impl Client {
         };
         let text = model.got(room, &got);
         let view = self.views.get_mut(&room).expect("joined before");
+        if view.holds_back {
+            model.stored(room, got.seq, text);
+            figures.count("messages held back");
+        }
         let discarded = view.chat(got.seq, got.prev, text);
         figures.add("ghosts dropped by prev", discarded as u64);
         figures.count("messages heard");

@@ -74,7 +74,9 @@ fn whatever_happens_delivery_never_lies() {
     let first = one.unwrap_or_else(|| RandomState::new().hash_one(()));
     let mut figures = Figures::default();
     for seed in (0..runs).map(|number| first.wrapping_add(number)) {
-        if variable("SIM_TRACE").is_some() { println!("{seed}"); }
+        if variable("SIM_TRACE").is_some() {
+            println!("{seed}");
+        }
         match attempt(seed) {
             Ok(happened) => figures.take_in(&happened),
             Err(found) => panic!("{found}\nrepeat it with {SEED_VARIABLE}={seed}"),

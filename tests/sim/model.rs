@@ -56,6 +56,8 @@ pub struct Model {
     heard: BTreeMap<(RoomId, Seq), Text>,
     /// What somebody was told is on disk; `None`: under this id.
     promised: BTreeMap<(RoomId, Seq), (u64, String, Option<Text>)>,
+    /// What somebody got that had to be on disk by then.
+    stored: BTreeMap<(RoomId, Seq), Text>,
     counts: BTreeMap<(RoomId, Seq), u64>,
     pub logs: BTreeMap<RoomId, Log>,
     /// What this process has published, and the highest seq that it let anybody hear.
@@ -139,6 +141,11 @@ impl Model {
         assert!(text.is_none() || before.2 == text, "seq {seq} is answered with two texts");
     }
 
+    /// Somebody got what nobody gets before it is on disk.
+    pub fn stored(&mut self, room: RoomId, seq: Seq, text: Text) {
+        self.stored.insert((room, seq), text);
+    }
+
     /// `joined` said how many events there were up to its head.
     pub fn counted(&mut self, room: RoomId, head: Seq, count: u64) {
         let before = *self.counts.entry((room, head)).or_insert(count);
@@ -208,6 +215,10 @@ impl Model {
             assert_eq!((said.user, said.id.as_ref()), (*user, Some(id)), "acknowledged at {seq}");
             assert!(text.is_none_or(|text| text == event.text), "another text at {seq}");
         }
+        for ((_, seq), text) in self.stored.range((room, 0)..=(room, Seq::MAX)) {
+            let there = find(*seq).is_some_and(|event| event.text == *text);
+            assert!(there, "room {room}: {seq} was read as stored; the log ends at {head}");
+        }
         for ((_, seq), count) in self.counts.range((room, 1)..=(room, Seq::MAX)) {
             if let Some(event) = find(*seq) {
                 assert_eq!(event.count, *count, "room {room}: the count told at {seq}");
@@ -222,11 +233,8 @@ impl Model {
         let mut last: Option<Seq> = None;
         for logged in &page.events {
             let (seq, prev) = (logged.event.stamp.seq, logged.event.stamp.prev);
-            self.got(room, &Got::from(logged));
-            if let Some(id) = &logged.event.id {
-                let by = (logged.event.user_id.get(), id.as_str());
-                self.promised((room, seq), by, None);
-            }
+            let text = self.got(room, &Got::from(logged));
+            self.stored(room, seq, text);
             let before = prev.unwrap_or(seq - 1);
             assert!(last.is_none_or(|last| last == before), "a page has a gap before {seq}");
             last = Some(seq);

@@ -77,8 +77,9 @@ impl Seat {
         self.queue_joined(&room, (cut.head, cut.first, cut.count), reference);
         self.joins += 1;
         let connection = Arc::clone(&self.connection);
-        let (id, live) = (room.id(), after.is_none());
+        let id = room.id();
         let subscription = Subscription::new(room, connection, user, cut, after);
+        let live = subscription.is_live();
         self.rooms.insert(id, Joined { join: self.joins, live, subscription });
     }
 
@@ -107,6 +108,7 @@ impl Seat {
             first,
             count,
             delivery: room.info.delivery.as_str(),
+            log: None,
             reset: false,
             reference: Some(reference),
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parlor::app::{App, Parts, Settings, Signup};
 use parlor::clock::Clock;
-use parlor::domain::{Limits, LogId};
+use parlor::domain::{Delivery, Limits, LogId};
 use parlor::hub::Hub;
 use parlor::store::{
     CommitMode, Committed, DrivenWriter, Medium, NewDatabase, OpenError, Opened, Place, ReadError,
@@ -64,6 +64,7 @@ impl Server {
         let settings = Settings {
             limits: place.limits.clone(),
             log: opened.log,
+            delivery: Delivery::Immediate,
             signup: Signup::Open,
             token_ttl: Duration::from_secs(60),
             setup_code: None,

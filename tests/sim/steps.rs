@@ -45,7 +45,7 @@ const STEPS: [(usize, Step); 18] = [
     (2, Step::CreateRoom),
     (1, Step::DeleteRoom),
     (10, Step::Presence),
-    (10, Step::Evict),
+    (25, Step::Evict),
     (5, Step::Rest),
     (20, Step::Clock),
     (4, Step::Storm),
@@ -79,7 +79,10 @@ impl World {
                 self.server.as_mut().unwrap().tell();
             }
             Step::Post => self.post_over_http(),
-            Step::Page => self.page(),
+            Step::Page => {
+                self.audit(false);
+                self.page();
+            }
             Step::CreateRoom => self.create_room(),
             Step::DeleteRoom => self.delete_room(),
             Step::Presence => self.app().hub.tell_presence(),
@@ -200,7 +203,8 @@ impl World {
         let seen = seat.pump(&app);
         self.figures.add("subscriptions that lagged", std::mem::take(&mut seat.lagged));
         for (room, logged) in &seen {
-            self.model.got(*room, &Got::from(logged));
+            let text = self.model.got(*room, &Got::from(logged));
+            self.model.stored(*room, logged.event.stamp.seq, text);
         }
         self.figures.add("messages caught up", seen.len() as u64);
     }
@@ -341,7 +345,7 @@ impl World {
         let member = Member {
             connection: Arc::clone(&seat.connection),
             user: self.caller(user, None).identity.user_id,
-            username: username(user).into(),
+            present_as: Some(username(user).into()),
         };
         let app = self.app();
         self.begin(Some(number), async move {

@@ -12,13 +12,15 @@ pub struct View {
     /// Where it begins: what came before was never asked for.
     pub from: Seq,
     pub held: BTreeMap<Seq, Text>,
+    /// Nobody hears anything of the room before it is on disk.
+    pub holds_back: bool,
 }
 
 impl View {
     /// Gives how many ghosts it discards.
     pub fn joined(&mut self, after: Option<Seq>, head: Seq) -> usize {
         let Some(after) = after else {
-            *self = Self { cursor: head, from: head, held: BTreeMap::new() };
+            *self = Self { cursor: head, from: head, ..Self::default() };
             return 0;
         };
         self.cursor = after.min(head);

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use parlor::app::{App, Caller, Posted, RoomView};
+use parlor::app::{App, Caller, CreateRoomRequest, Posted, RoomView};
 use parlor::clock::Clock;
 use parlor::domain::{
-    DisplayName, Identity, Limits, Refusal, Role, RoomId, RoomName, Seq, SessionId, Slug, UserId,
-    Username,
+    Delivery, DisplayName, Identity, Limits, MessageId, Refusal, Role, RoomId, RoomName, Seq,
+    SessionId, Slug, UserId, Username,
 };
 use parlor::hub::{Cut, Room};
 use parlor::protocol::ServerFrame;
@@ -274,7 +274,7 @@ impl World {
                 let id = self.model.said[text].id.clone().expect("known by its id");
                 let seat = client.and_then(|client| self.clients[client].seat.as_ref());
                 if let Some(seat) = seat {
-                    let id = parlor::domain::MessageId::parse(&id).unwrap();
+                    let id = MessageId::parse(&id).unwrap();
                     let ack = ServerFrame::ack(room, &id, seq, at, true);
                     seat.outbound().send(ack.encode());
                 }
@@ -385,11 +385,9 @@ impl World {
         let slug = Slug::parse(&format!("room-{number}")).unwrap();
         self.wanted.push(slug.clone());
         let name = RoomName::parse(slug.as_str()).unwrap();
-        let request = parlor::app::CreateRoomRequest {
-            name,
-            slug: Some(slug.clone()),
-            delivery: parlor::domain::Delivery::Immediate,
-        };
+        let delivery = *self.dice.pick(&Delivery::ALL).unwrap();
+        let request =
+            CreateRoomRequest { name, slug: Some(slug.clone()), delivery: Some(delivery) };
         let (app, identity) = (self.app(), self.caller(1, None).identity);
         self.begin(None, async move {
             Done::Created { slug, result: app.create_room(&identity, request).await }
