@@ -200,7 +200,7 @@ mod tests {
         let token_secret = opened.secret;
         let parts = Parts { hub, clock, reader, queue, health, token_secret };
         let (signup, delivery) = (Signup::Open, Delivery::Immediate);
-        let token_ttl = Duration::from_secs(60);
+        let token_ttl = Duration::from_mins(1);
         let log = opened.log;
         App::new(parts, Settings { limits, log, delivery, signup, token_ttl, setup_code: None })
     }

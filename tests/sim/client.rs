@@ -1,6 +1,6 @@
 //! A person's client: what it holds of each room, and what it does about the frames that it reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parlor::domain::{RoomId, Seq};
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub struct Client {
     pub seat: Option<Seat>,
     pub views: BTreeMap<RoomId, View>,
     /// The rooms that it is in, as far as it has read.
-    pub inside: BTreeMap<RoomId, ()>,
+    pub inside: BTreeSet<RoomId>,
     /// Joins that it has asked for, by their `ref`.
     pub asked: BTreeMap<String, Option<Seq>>,
     /// What it published under an id in this process and has no ack for.
@@ -32,7 +32,7 @@ impl Client {
             user,
             seat: None,
             views: BTreeMap::new(),
-            inside: BTreeMap::new(),
+            inside: BTreeSet::new(),
             asked: BTreeMap::new(),
             unacked: BTreeMap::new(),
             busy: false,
@@ -75,7 +75,7 @@ impl Client {
         let reference = frame["ref"].as_str().expect("the ref");
         let after = self.asked.remove(reference).expect("asked for");
         let (head, count) = (number(frame, "head"), number(frame, "count"));
-        let was_inside = self.inside.insert(room, ()).is_some();
+        let was_inside = !self.inside.insert(room);
         let view = self.views.entry(room).or_default();
         if was_inside && after.is_none() {
             assert_eq!(head, view.cursor, "joined again, nothing changes");
@@ -91,7 +91,7 @@ impl Client {
     }
 
     fn chat(&mut self, room: RoomId, frame: &Value, model: &mut Model, figures: &mut Figures) {
-        assert!(self.inside.contains_key(&room), "heard of room {room} without being in it");
+        assert!(self.inside.contains(&room), "heard of room {room} without being in it");
         let text = |name: &str| frame[name].as_str().map(str::to_owned);
         let got = Got {
             seq: number(frame, "seq"),

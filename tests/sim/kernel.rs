@@ -212,3 +212,69 @@ fn pages(offset: usize, bytes: usize) -> Range<usize> {
 fn survivors(dice: &mut Dice) -> Survives {
     dice.weighted(&[(2, Survives::Nothing), (1, Survives::Everything), (5, Survives::Some)])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kernel() -> Kernel {
+        let mut kernel = Kernel::default();
+        kernel.set_len(2 * PAGE);
+        kernel.write(0, &[1; 2 * PAGE]);
+        kernel.sync();
+        kernel
+    }
+
+    fn content(kernel: &Kernel) -> Vec<u8> {
+        let mut bytes = vec![0; kernel.len()];
+        assert!(kernel.read(0, &mut bytes));
+        bytes
+    }
+
+    #[test]
+    fn what_was_synced_survives_and_what_was_not_may_not() {
+        let mut seen = BTreeSet::new();
+        for seed in 0..100 {
+            let mut kernel = kernel();
+            kernel.write(0, &[2; PAGE]);
+            kernel.write(SECTOR, &[3; SECTOR]);
+            kernel.power_cut(&mut Dice::new(seed));
+            let after = content(&kernel);
+            assert!(after[PAGE..].iter().all(|byte| *byte == 1), "it was synced and not touched");
+            seen.insert(after[..2 * SECTOR].iter().step_by(SECTOR).copied().collect::<Vec<_>>());
+        }
+        // Nothing, everything, torn between two sectors, and an earlier version of the second.
+        for (first, second) in [(1, 1), (2, 3), (1, 3), (2, 1), (2, 2)] {
+            assert!(seen.contains(&vec![first, second]), "{first} {second}");
+        }
+    }
+
+    #[test]
+    fn a_failed_sync_leaves_pages_clean_that_are_not_on_the_disk() {
+        let mut lost = 0;
+        for seed in 0..100 {
+            let mut kernel = kernel();
+            kernel.write(0, &[2; PAGE]);
+            kernel.fail_sync(&mut Dice::new(seed));
+            kernel.sync();
+            let before = content(&kernel);
+            kernel.power_cut(&mut Dice::new(seed));
+            lost += usize::from(before[0] == 2 && content(&kernel)[0] == 1);
+        }
+        assert!(lost > 10, "the next sync does not write them: {lost}");
+    }
+
+    #[test]
+    fn who_has_the_cache_forgotten_reads_what_is_there() {
+        for seed in 0..100 {
+            let mut kernel = kernel();
+            kernel.write(0, &[2; PAGE]);
+            kernel.fail_sync(&mut Dice::new(seed));
+            kernel.write(PAGE, &[3; PAGE]);
+            kernel.forget_cached();
+            let before = content(&kernel);
+            kernel.power_cut(&mut Dice::new(seed));
+            assert!(content(&kernel) == before && before[PAGE] == 3);
+        }
+    }
+}

@@ -66,7 +66,7 @@ impl Server {
             log: opened.log,
             delivery: Delivery::Immediate,
             signup: Signup::Open,
-            token_ttl: Duration::from_secs(60),
+            token_ttl: Duration::from_mins(1),
             setup_code: None,
         };
         let app = App::new(parts, settings);

@@ -1,10 +1,12 @@
 //! The end of all faults: the server must come back by itself, commit what it published, and bring
 //! every client to hold exactly the log.
 
-use parlor::domain::{RoomId, RoomRef};
+use parlor::domain::{MessageId, RoomId, RoomRef};
 
 use crate::life::End;
-use crate::world::World;
+use crate::seat::Seat;
+use crate::steps::{PATIENCE, message};
+use crate::world::{Done, World};
 
 /// Rounds in which everything that is under way must come to its end.
 const ROUNDS: usize = 2_000;
@@ -49,7 +51,7 @@ impl World {
             for number in 0..self.clients.len() {
                 self.pump(number);
                 moved |= self.read(number);
-                let quiet = self.clients[number].seat.as_ref().is_none_or(|seat| seat.is_quiet());
+                let quiet = self.clients[number].seat.as_ref().is_none_or(Seat::is_quiet);
                 moved |= !quiet;
             }
             let idle = !moved && self.tasks.is_empty();
@@ -70,7 +72,7 @@ impl World {
             for room in rooms {
                 let view = &self.clients[number].views[&room];
                 let after = Some(view.cursor);
-                if !self.clients[number].inside.contains_key(&room) {
+                if !self.clients[number].inside.contains(&room) {
                     self.join_after(number, room, after);
                     self.run_until_quiet();
                 }
@@ -108,23 +110,14 @@ impl World {
             return;
         };
         let before = self.figures.of("messages acked");
-        let text = self.model.say(room, 1, Some(format!("probe{}", self.numbers)));
-        self.probe_with(room, text);
+        let id = format!("probe{}", self.number());
+        let text = self.model.say(room, 1, Some(id.clone()));
+        let (app, caller, id) = (self.app(), self.caller(1, None), MessageId::parse(&id).ok());
+        self.begin(None, async move {
+            let post = app.post_durably(&caller, RoomRef::Id(room), message(text), id, PATIENCE);
+            Done::Stored { room, text, result: post.await }
+        });
         self.run_until_quiet();
         assert!(self.figures.of("messages acked") > before, "it takes nothing any more");
-    }
-
-    fn probe_with(&mut self, room: RoomId, text: crate::model::Text) {
-        let (app, caller) = (self.app(), self.caller(1, None));
-        let number = self.number();
-        let id = self.model.said[text].id.clone().unwrap_or_else(|| format!("p{number}"));
-        let id = parlor::domain::MessageId::parse(&id).ok();
-        let body = crate::model::body(text);
-        let body = parlor::domain::MessageBody::parse(&body, 10_000).unwrap();
-        self.begin(None, async move {
-            let patience = std::time::Duration::from_secs(1_000_000);
-            let post = app.post_durably(&caller, RoomRef::Id(room), body, id, patience);
-            crate::world::Done::Stored { room, text, result: post.await }
-        });
     }
 }

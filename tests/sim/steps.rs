@@ -12,7 +12,7 @@ use crate::model::{Got, Text, body, username};
 use crate::world::{Done, USERS, World};
 
 /// For ever: a driver gives up by dropping what waits.
-const PATIENCE: Duration = Duration::from_secs(1_000_000);
+pub const PATIENCE: Duration = Duration::from_secs(1_000_000);
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
@@ -368,6 +368,6 @@ impl World {
     }
 }
 
-fn message(text: Text) -> MessageBody {
+pub fn message(text: Text) -> MessageBody {
     MessageBody::parse(&body(text), 10_000).unwrap()
 }

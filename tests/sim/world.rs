@@ -232,7 +232,7 @@ impl World {
                 }
                 Err(refusal) => self.refused(room, &refusal),
             },
-            Done::Created { slug, result } => self.created(slug, result),
+            Done::Created { slug, result } => self.created(&slug, result),
             Done::Deleted { room, result } => match result {
                 Ok(()) => {
                     self.model.logs.get_mut(&room).unwrap().gone = true;
@@ -312,11 +312,11 @@ impl World {
         }
     }
 
-    fn created(&mut self, slug: Slug, result: Result<RoomView, Refusal>) {
+    fn created(&mut self, slug: &Slug, result: Result<RoomView, Refusal>) {
         match result {
             Ok(view) => {
                 self.model.logs.entry(view.room.room_id).or_default();
-                self.wanted.retain(|wanted| *wanted != slug);
+                self.wanted.retain(|wanted| wanted != slug);
                 self.figures.count("rooms created");
             }
             Err(refusal) => {
@@ -348,23 +348,16 @@ impl World {
         let was_failing = server.failing;
         let did = server.turn();
         self.note_faults();
-        match did {
-            Ok(did) => {
-                if was_failing {
-                    self.figures.count(match self.last_fault {
-                        Access::Read => "recoveries from reads",
-                        Access::Write => "recoveries from writes",
-                        Access::Sync => "recoveries from syncs",
-                        Access::SetLen => "recoveries from lengths",
-                    });
-                }
-                did && !self.site.disk.is_dead()
-            }
-            Err(_) => {
-                self.troubled = true;
-                false
-            }
+        if did.is_ok() && was_failing {
+            self.figures.count(match self.last_fault {
+                Access::Read => "recoveries from reads",
+                Access::Write => "recoveries from writes",
+                Access::Sync => "recoveries from syncs",
+                Access::SetLen => "recoveries from lengths",
+            });
         }
+        self.troubled |= did.is_err();
+        did.unwrap_or_default() && !self.site.disk.is_dead()
     }
 
     pub fn note_faults(&mut self) {
