@@ -2,7 +2,7 @@
 
 use parlor::mutation::{self, Mutation};
 
-use crate::attempt;
+use crate::{attempt, say};
 
 /// Runs in which a mutation must be found.
 const RUNS: u64 = 1_500;
@@ -27,11 +27,11 @@ fn every_mutation_is_caught() {
             Some((runs, found)) => {
                 count += 1;
                 let found = found.lines().next().unwrap_or_default();
-                println!("{mutation:?}: caught in run {runs}: {found}");
+                say(&format!("{mutation:?}: caught in run {runs}: {found}"));
             }
-            None => println!("{mutation:?}: NOT caught in {RUNS} runs"),
+            None => say(&format!("{mutation:?}: NOT caught in {RUNS} runs")),
         }
     }
-    println!("mutations caught: {count} of {}", outcomes.len());
+    say(&format!("mutations caught: {count} of {}", outcomes.len()));
     assert_eq!(count, outcomes.len());
 }
