@@ -91,36 +91,29 @@ pub const fn is(_mutation: Mutation) -> bool {
 }
 
 #[cfg(feature = "mutations")]
-pub use switch::{is, set};
+thread_local! {
+    static CURRENT: std::cell::Cell<Option<Mutation>> = const { std::cell::Cell::new(None) };
+}
 
+/// Whether `mutation` is built in: on this thread, or in the whole process by the environment.
 #[cfg(feature = "mutations")]
-mod switch {
-    use std::cell::Cell;
-    use std::sync::OnceLock;
+#[must_use]
+pub fn is(mutation: Mutation) -> bool {
+    CURRENT.get() == Some(mutation) || of_process() == Some(mutation)
+}
 
-    use super::Mutation;
+/// From here on this thread has this one, or none.
+#[cfg(feature = "mutations")]
+pub fn set(mutation: Option<Mutation>) {
+    CURRENT.set(mutation);
+}
 
-    thread_local! {
-        static CURRENT: Cell<Option<Mutation>> = const { Cell::new(None) };
-    }
-
-    /// Whether `mutation` is built in: on this thread, or in the whole process by the environment.
-    #[must_use]
-    pub fn is(mutation: Mutation) -> bool {
-        CURRENT.get() == Some(mutation) || of_process() == Some(mutation)
-    }
-
-    /// From here on this thread has this one, or none.
-    pub fn set(mutation: Option<Mutation>) {
-        CURRENT.set(mutation);
-    }
-
-    /// `PARLOR_MUTATION` names one for tests of a whole process.
-    fn of_process() -> Option<Mutation> {
-        static NAMED: OnceLock<Option<Mutation>> = OnceLock::new();
-        *NAMED.get_or_init(|| {
-            let name = std::env::var("PARLOR_MUTATION").ok()?;
-            Mutation::ALL.into_iter().find(|mutation| format!("{mutation:?}") == name)
-        })
-    }
+/// `PARLOR_MUTATION` names one for tests of a whole process.
+#[cfg(feature = "mutations")]
+fn of_process() -> Option<Mutation> {
+    static NAMED: std::sync::OnceLock<Option<Mutation>> = std::sync::OnceLock::new();
+    *NAMED.get_or_init(|| {
+        let name = std::env::var("PARLOR_MUTATION").ok()?;
+        Mutation::ALL.into_iter().find(|mutation| format!("{mutation:?}") == name)
+    })
 }

@@ -164,8 +164,8 @@ impl App {
     }
 
     /// The events in (`after`, `upto`] for a subscription that catches up: all, or as many as a
-    /// page takes, and whether that is all. [`Refusal::NoSuchRoom`]: the room was deleted meanwhile,
-    /// of which its members hear in a moment.
+    /// page takes, and whether that is all. [`Refusal::NoSuchRoom`]: the room was deleted
+    /// meanwhile, of which its members hear in a moment.
     pub async fn log_page(
         &self,
         room: RoomId,

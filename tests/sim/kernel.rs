@@ -1,10 +1,10 @@
 //! A file as the kernel has it: what reads see, what is on the disk, and what lies between.
 //!
 //! Writes go into the cache. Until the next good sync each page of them may be on the disk or not,
-//! in any order, torn at the sectors, and in any version that it had since. A sync that fails leaves
-//! the pages clean though not all of them are on the disk: later syncs do not write them, the cache
-//! answers for them, and when the kernel drops them, or the power is cut, what is on the disk is
-//! what is there.
+//! in any order, torn at the sectors, and in any version that it had since. A sync that fails
+//! leaves the pages clean though not all of them are on the disk: later syncs do not write them,
+//! the cache answers for them, and when the kernel drops them, or the power is cut, what is on the
+//! disk is what is there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
