@@ -46,7 +46,7 @@
 //!
 //! ```text
 //! cli -> server -> { http, ws, web } -> app -> { hub, auth } -> { store, transport }
-//!     -> clock -> domain
+//!     -> { clock, mutation } -> domain
 //! hub, ws, http -> protocol -> domain
 //! cli, server, app -> config -> domain
 //! ```
@@ -77,6 +77,8 @@ pub mod domain;
 pub mod protocol;
 
 pub mod clock;
+
+pub mod mutation;
 
 pub mod store;
 

@@ -118,7 +118,7 @@ impl App {
 
 /// A read that failed: the reason goes to the log, the client hears that storage is at fault.
 fn unreadable(error: &ReadError) -> Refusal {
-    if error.is_too_late() || error.is_fault() {
+    if matches!(error, ReadError::NoSuchRoom) || error.is_too_late() || error.is_fault() {
         // The first is part of every stop; of the second the writer tells, once.
         tracing::debug!(%error, "a read was not possible");
     } else {
@@ -126,6 +126,7 @@ fn unreadable(error: &ReadError) -> Refusal {
     }
     match error {
         ReadError::Storage(_) | ReadError::Closed => Refusal::Unavailable,
+        ReadError::NoSuchRoom => Refusal::NoSuchRoom,
         ReadError::Record(_)
         | ReadError::Aborted(_)
         | ReadError::Failed(_)

@@ -159,7 +159,8 @@ impl EventStream {
         };
         match part {
             Ok(part) => append_log_events(&mut lines, &self.subscription.page(part)),
-            // Storage fails; the log says so. The subscription stays where it is.
+            // Storage fails, of which the log tells, or the room is gone, of which this stream is
+            // about to hear. The subscription stays where it is.
             Err(_) => tokio::time::sleep(STORAGE_RETRY).await,
         }
         lines

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::domain::{ChatEvent, RoomId, Seq};
+use crate::mutation::{self, Mutation};
 use crate::protocol::ChatDraft;
 use crate::store::LoggedEvent;
 use crate::transport::Budget;
@@ -40,13 +41,6 @@ pub struct Part {
     pub(super) upto: Seq,
     /// How many events the room had with its last one; `None`: it has none.
     pub(super) count: Option<u64>,
-}
-
-impl Part {
-    /// Nothing is stored up to `upto`.
-    pub(super) fn empty(upto: Seq) -> Self {
-        Self { frames: Bytes::new(), upto, count: None }
-    }
 }
 
 impl Block {
@@ -99,6 +93,8 @@ impl Block {
         let upto = upto.min(self.last);
         let from = self.index.partition_point(|entry| entry.seq <= after);
         let to = self.index.partition_point(|entry| entry.seq <= upto);
+        let skipped = usize::from(mutation::is(Mutation::LastOfPageSkipped));
+        let to = to.saturating_sub(skipped).max(from);
         let end_of = |events: usize| events.checked_sub(1).map_or(0, |last| self.index[last].end);
         let count = (to > from).then(|| self.index[to - 1].count);
         Some(Part { frames: self.frames.slice(end_of(from)..end_of(to)), upto, count })

@@ -298,10 +298,9 @@ impl Ticket {
         Ok(self.fill(page))
     }
 
-    /// The same with what was read; `None`: the room is gone.
-    fn fill(self, page: Option<LogPage>) -> Option<Part> {
-        // A room deleted meanwhile has nothing more to give; its members hear of it.
-        let Some(LogPage { events, complete }) = page else { return Some(Part::empty(self.upto)) };
+    /// The same with what was read.
+    fn fill(self, page: LogPage) -> Option<Part> {
+        let LogPage { events, complete } = page;
         let last = events.last().map_or(self.last, |last| last.event.stamp.seq);
         let last = if complete { self.last } else { last };
         let block = Block::encode(self.room, self.first, last, &events);

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use tokio::sync::oneshot;
 
 use crate::domain::{MessageId, UserId};
+use crate::mutation::{self, Mutation};
 
 type Key = (UserId, MessageId);
 
@@ -21,7 +22,9 @@ impl InFlight {
         user: UserId,
         id: &MessageId,
     ) -> Result<(), oneshot::Receiver<()>> {
-        if let Some(waiters) = self.0.get_mut(&(user, id.clone())) {
+        if let Some(waiters) = self.0.get_mut(&(user, id.clone()))
+            && !mutation::is(Mutation::NoReservations)
+        {
             // Those who have gone are forgotten, so that the list stays as long as the wait is.
             waiters.retain(|waiter| !waiter.is_closed());
             let (sender, receiver) = oneshot::channel();

@@ -12,6 +12,7 @@ use crate::domain::limits::TYPING_INTERVAL_MS;
 use crate::domain::{
     self, ChatEvent, Delivery, MessageBody, MessageId, Millis, Refusal, RoomId, Seq, Stamp, UserId,
 };
+use crate::mutation::{self, Mutation};
 use crate::protocol::{ChatDraft, ServerFrame};
 use crate::store::{Command, DeleteRoom, NewEvent, Reply, RoomRow, SubmitError, WriteQueue};
 
@@ -120,6 +121,14 @@ impl Room {
         let draft = ChatDraft::new(self.id(), post.user, &post.username, &post.body, id.as_ref());
         let mut state = self.state();
         let stamp = state.next_stamp(now)?;
+        let (first, last, count) = (stamp.seq, stamp.seq, stamp.count);
+        let item = Item::Events { first, last, count, frames: draft.stamp(&stamp) };
+        if mutation::is(Mutation::BroadcastFirst) {
+            self.pass_on(&state, item.clone());
+        }
+        if mutation::is(Mutation::RefusedUsesSeq) {
+            state.advance(stamp);
+        }
         let event = ChatEvent { stamp, user_id: post.user, id: id.clone(), body: post.body };
         self.queue
             .submit(Command::Event(NewEvent { room: self.id(), event }))
@@ -131,19 +140,29 @@ impl Room {
         let uncommitted =
             Uncommitted { seq: stamp.seq, at: stamp.at, user: post.user, id, from: post.from };
         state.uncommitted.push_back(uncommitted);
-        let (first, last, count) = (stamp.seq, stamp.seq, stamp.count);
-        let item = Item::Events { first, last, count, frames: draft.stamp(&stamp) };
+        if !mutation::is(Mutation::BroadcastFirst) {
+            self.pass_on(&state, item);
+        }
+        if mutation::is(Mutation::WatermarkFirst) {
+            self.committed.send_replace(stamp.seq);
+        }
+        drop(state);
+        // The commit gives the id free, not the end of this call.
+        if let Some(mut reservation) = reservation
+            && !mutation::is(Mutation::ReservationEndsEarly)
+        {
+            reservation.id = None;
+        }
+        Ok(stamp)
+    }
+
+    /// To every member, now or at the commit.
+    fn pass_on(&self, state: &State, item: Item) {
         if self.holds_back() {
             state.broadcast_silently(item);
         } else {
             state.broadcast(item);
         }
-        drop(state);
-        // The commit gives the id free, not the end of this call.
-        if let Some(mut reservation) = reservation {
-            reservation.id = None;
-        }
-        Ok(stamp)
     }
 
     /// Everything up to `seq` is on disk: moves the watermark, frees ids, gives the acks.
@@ -178,7 +197,9 @@ impl Room {
     /// Whether members may hear of what has this seq; in a room that holds back, they are rung when
     /// that becomes true.
     pub(super) fn may_be_heard(&self, seq: Seq) -> bool {
-        !self.holds_back() || self.committed_seq() >= seq
+        !self.holds_back()
+            || self.committed_seq() >= seq
+            || mutation::is(Mutation::HeardBeforeCommit)
     }
 
     /// Waits until everything up to `seq` is on disk.
@@ -315,9 +336,9 @@ impl Room {
         let mut state = self.state();
         let idle = state.phase == Phase::Open
             && state.members.is_empty()
-            && state.uncommitted.is_empty()
+            && (state.uncommitted.is_empty() || mutation::is(Mutation::EvictedTooEarly))
             && state.inflight.is_empty()
-            && self.committed_seq() == state.head;
+            && (self.committed_seq() == state.head || mutation::is(Mutation::EvictedTooEarly));
         if idle {
             state.phase = Phase::Evicted;
         }

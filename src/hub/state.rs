@@ -11,6 +11,7 @@ use super::inflight::InFlight;
 use super::presence::Presence;
 use crate::domain::limits::{BROADCAST_SLOTS, SEQ_JUMP};
 use crate::domain::{MessageId, Millis, Refusal, SAFE_INTEGER_END, Seq, Stamp, UserId};
+use crate::mutation::{self, Mutation};
 use crate::store::Head;
 
 /// What a room's channel carries: frames ready for every member's socket.
@@ -108,7 +109,11 @@ impl State {
             first: head.first,
             count: head.count,
             at: head.at,
-            jump: boot.saturating_sub(head.boot).saturating_mul(SEQ_JUMP),
+            jump: if mutation::is(Mutation::NoJump) {
+                0
+            } else {
+                boot.saturating_sub(head.boot).saturating_mul(SEQ_JUMP)
+            },
             live: broadcast::Sender::new(BROADCAST_SLOTS),
             members: HashMap::new(),
             presence: Presence::default(),
@@ -138,7 +143,7 @@ impl State {
             seq,
             at: now.max(self.at),
             count: self.count + 1,
-            prev: (self.jump > 0).then_some(self.head),
+            prev: (self.jump > 0 && !mutation::is(Mutation::NoPrev)).then_some(self.head),
         })
     }
 
@@ -148,14 +153,16 @@ impl State {
         }
         self.head = stamp.seq;
         self.at = stamp.at;
-        self.count = stamp.count;
+        if !mutation::is(Mutation::NotCounted) {
+            self.count = stamp.count;
+        }
         self.jump = 0;
     }
 
     pub(super) fn cut(&self) -> Cut {
         let live = self.live.subscribe();
-        let (seam, head) = (self.head, self.head);
-        Cut { live, seam, head, first: self.first, count: self.count }
+        let head = self.head.saturating_sub(u64::from(mutation::is(Mutation::HeadTooLow)));
+        Cut { live, seam: head, head, first: self.first, count: self.count }
     }
 
     pub(super) fn broadcast(&self, item: Item) {

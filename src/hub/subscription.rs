@@ -13,6 +13,7 @@ use tokio::sync::broadcast::{self, error::TryRecvError};
 use super::state::{Cut, Item};
 use super::{Connection, Part, Room};
 use crate::domain::{Seq, UserId};
+use crate::mutation::{self, Mutation};
 
 #[derive(Debug)]
 pub struct Subscription {
@@ -155,6 +156,7 @@ impl Subscription {
                     return Step::Gone(Gone::Deleted);
                 }
                 Err(TryRecvError::Empty) => return Step::Idle,
+                Err(TryRecvError::Lagged(_)) if mutation::is(Mutation::LagIgnored) => {}
                 Err(TryRecvError::Lagged(_)) => return self.fall_behind(),
                 Err(TryRecvError::Closed) => return Step::Gone(Gone::Deleted),
             }

@@ -50,6 +50,8 @@ pub enum ReadError {
     Storage(#[from] redb::Error),
     #[error("record: {0}")]
     Record(#[from] super::record::RecordError),
+    #[error("the room is gone")]
+    NoSuchRoom,
     #[error("the store is closed or being reopened")]
     Closed,
     #[error("a read did not end: {0}")]

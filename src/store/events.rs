@@ -1,6 +1,6 @@
 //! Applying events, and removing those of deleted rooms.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use redb::{ReadableTable, WriteTransaction};
 
@@ -12,15 +12,16 @@ use crate::domain::limits::PURGE_EVENTS;
 use crate::domain::{RoomId, Seq, Stamp};
 
 /// Writes events in the order in which they were published. Writing one again changes nothing.
-/// Gives each room's last stamp.
+/// Gives each room's last stamp. Rooms are written in the order of their ids, so that what happens
+/// to the disk follows from the events alone.
 pub(super) fn apply<'a>(
     transaction: &WriteTransaction,
     events: impl Iterator<Item = &'a NewEvent>,
     boot: u64,
-) -> Result<HashMap<RoomId, Stamp>, ReadError> {
+) -> Result<BTreeMap<RoomId, Stamp>, ReadError> {
     let mut table = transaction.open_table(EVENTS)?;
     let mut by_client_id = transaction.open_table(BY_CLIENT_ID)?;
-    let mut last: HashMap<RoomId, Stamp> = HashMap::new();
+    let mut last: BTreeMap<RoomId, Stamp> = BTreeMap::new();
     for NewEvent { room, event } in events {
         let record = record::encode(&EventRecord::new(event))?;
         table.insert((room.get(), event.stamp.seq), record.as_slice())?;

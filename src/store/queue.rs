@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::{Command, Health, SubmitError};
+use crate::mutation::{self, Mutation};
 
 /// Cloned into everything that writes.
 #[derive(Debug, Clone)]
@@ -39,7 +40,7 @@ impl WriteQueue {
 
     /// Hands `command` to the writer, or refuses it without any effect. Never blocks.
     pub fn submit(&self, command: Command) -> Result<(), SubmitError> {
-        if !self.0.health.is_good() {
+        if !self.0.health.is_good() && !mutation::is(Mutation::TakenWhileFailing) {
             return Err(SubmitError::Unavailable);
         }
         let bytes = command.queued_bytes();

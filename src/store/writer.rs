@@ -13,6 +13,7 @@ use super::schema::{self, NewDatabase, read_u64, write_u64};
 use super::tables::{META, META_BATCH};
 use super::{OpenError, ReadError, accounts, events, rooms};
 use crate::domain::{RoomId, Seq, SessionId, UserId};
+use crate::mutation::{self, Mutation};
 
 /// What a commit made true; told to the live side after it has returned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -148,11 +149,16 @@ impl Writer {
         let purging = events::purge_pending(&transaction)?;
         write_u64(&mut transaction.open_table(META)?, META_BATCH, self.batch + 1)?;
         self.uncertain = Some(committed.clone());
-        transaction.commit()?;
+        let result = transaction.commit();
+        if !mutation::is(Mutation::FailedCommitCounts) {
+            result?;
+        }
         self.uncertain = None;
         self.batch += 1;
         self.purging = purging;
-        self.handle.forget_snapshot();
+        if !mutation::is(Mutation::StaleSnapshot) {
+            self.handle.forget_snapshot();
+        }
         Ok(committed)
     }
 
@@ -231,7 +237,8 @@ impl Writer {
     pub fn recover(&mut self, batch: &mut [Command]) -> Result<Committed, ReadError> {
         self.handle.reopen().map_err(|error| ReadError::Aborted(error.to_string()))?;
         let (found, purging) = self.committed_state()?;
-        if found > self.batch
+        let landed = found > self.batch && !mutation::is(Mutation::AppliedTwice);
+        if (landed || mutation::is(Mutation::LandedUnseen))
             && let Some(landed) = self.uncertain.take()
         {
             // The answers settled before the commit stand: applied again, a sign-up would be told

@@ -185,7 +185,8 @@ impl Session {
         if let Some(read) = &turn.read
             && !self.catch_up(read).await
         {
-            // Storage fails; the log says so. The subscription stays where it is.
+            // Storage fails, of which the log tells, or the room is gone, of which its members are
+            // about to hear. The subscription stays where it is.
             tokio::time::sleep(STORAGE_RETRY).await;
         }
         if turn.full {

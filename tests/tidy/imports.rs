@@ -6,7 +6,7 @@ use crate::source::Source;
 /// From the lowest. A module may import any module of a lower layer, none of its own.
 const LAYERS: [&[&str]; 8] = [
     &["domain"],
-    &["metrics", "clock"],
+    &["metrics", "clock", "mutation"],
     &["store", "transport"],
     &["hub", "auth"],
     &["app"],
