@@ -4,14 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{App, unreadable};
+use crate::domain::limits::POST_TRIES;
 use crate::domain::{Identity, MessageBody, MessageId, Millis, Refusal, RoomId, RoomRef, Seq};
 use crate::hub::{Connection, Part, Post, PublishError, Reservation, Reserve, Room};
 use crate::mutation::{self, Mutation};
 use crate::store::{Page, PageRequest};
-
-/// Tries before a message gives up on a room that is dropped from memory under its hands, or on an
-/// id that others keep reserving.
-const TRIES: usize = 64;
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +36,7 @@ impl App {
         id: Option<MessageId>,
     ) -> Result<Posted, Refusal> {
         self.rates.messages.check(&caller.identity.user_id)?;
-        for _ in 0..TRIES {
+        for _ in 0..POST_TRIES {
             let room = self.live_room(room).await?;
             let reservation = match &id {
                 None => None,

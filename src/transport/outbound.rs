@@ -16,9 +16,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use super::Budget;
-
-/// Slices given to one system call.
-const SLICES: usize = 64;
+use crate::domain::limits::WRITE_SLICES;
 
 /// The write side of one connection.
 #[derive(Debug)]
@@ -271,7 +269,7 @@ fn with_slices<T>(queue: &VecDeque<Bytes>, write: impl FnOnce(&[IoSlice<'_>]) ->
     {
         return write(&[IoSlice::new(only)]);
     }
-    let mut slices = [IoSlice::new(&[]); SLICES];
+    let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
     let mut used = 0;
     for (slice, bytes) in slices.iter_mut().zip(queue) {
         *slice = IoSlice::new(bytes);
