@@ -272,6 +272,8 @@ impl Room {
     pub fn leave(&self, connection: u64) {
         let mut state = self.state();
         let member = state.members.remove(&connection);
+        // While storage fails, no commit would take it away.
+        state.awaiting_commit.remove(&connection);
         if let Some(member) = member.filter(|member| member.present_as.is_some()) {
             state.presence.leave(member.user);
         }

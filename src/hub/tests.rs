@@ -202,6 +202,18 @@ fn a_commit_rings_who_waits_for_it() {
     assert!(connection.rung().now_or_never().is_some());
 }
 
+/// While storage failed, each connection that came, waited for a commit and went stayed in memory.
+#[test]
+fn who_leaves_waits_for_no_commit() {
+    let house = House::new();
+    house.say("never committed");
+    let (mut resuming, _) = house.subscribe(Some(0));
+    let connection = Arc::downgrade(resuming.connection());
+    assert_eq!(resuming.step(), Step::Idle);
+    drop(resuming);
+    assert!(connection.upgrade().is_none());
+}
+
 #[test]
 fn after_a_crash_seqs_jump_and_the_first_event_names_the_one_before() {
     let mut house = House::new();
