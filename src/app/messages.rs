@@ -162,7 +162,14 @@ impl App {
 
     /// What follows `after` in a room's log, up to `upto`, for a subscription that catches up: as
     /// much as one turn gives.
-    pub async fn log_part(&self, room: &Room, after: Seq, upto: Seq) -> Result<Part, Refusal> {
-        self.hub.log.part(room, after, upto).await.map_err(|error| unreadable(&error))
+    /// `short`: bytes are scarce, and it shall be little.
+    pub async fn log_part(
+        &self,
+        room: &Room,
+        after: Seq,
+        upto: Seq,
+        short: bool,
+    ) -> Result<Part, Refusal> {
+        self.hub.log.part(room, after, upto, short).await.map_err(|error| unreadable(&error))
     }
 }

@@ -188,6 +188,12 @@ impl Outbound {
         waiting >= self.limit || (waiting > 0 && self.budget.is_spent())
     }
 
+    /// Whether all connections together hold too much, and each takes only little at a time.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.budget.is_spent()
+    }
+
     /// Bytes ever queued: what is queued next begins here.
     #[must_use]
     pub fn queued(&self) -> u64 {

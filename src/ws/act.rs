@@ -199,7 +199,7 @@ impl Session {
     async fn catch_up(&self, read: &LogRead) -> bool {
         let outbound = &self.connection.outbound;
         let _turn = self.app.hub.log.turn().await;
-        let part = self.app.log_part(&read.room, read.after, read.upto).await;
+        let part = self.app.log_part(&read.room, read.after, read.upto, outbound.is_short()).await;
         let found = part.map(|part| self.rooms.page(read, part, outbound));
         outbound.push_out();
         found.is_ok()

@@ -135,7 +135,7 @@ impl Seat {
                 Some(Step::ReadLog { after, upto }) if self.read.is_none() => {
                     let Joined { join, subscription, .. } = &self.rooms[&room];
                     let (app, live) = (Arc::clone(app), Arc::clone(subscription.room()));
-                    let part = async move { app.log_part(&live, after, upto).await };
+                    let part = async move { app.log_part(&live, after, upto, false).await };
                     self.read = Some(Read { room, join: *join, part: Box::pin(part) });
                 }
                 Some(Step::Gone(gone)) => {
