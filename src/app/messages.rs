@@ -160,6 +160,17 @@ impl App {
         page.map(|page| (room_id, page)).ok_or(Refusal::NoSuchRoom)
     }
 
+    /// How many messages `room` ever had up to `seq`.
+    pub async fn count_at(&self, room: &Room, seq: Seq) -> Result<u64, Refusal> {
+        if let Some(count) = room.uncommitted_count(seq) {
+            return Ok(count);
+        }
+        let (id, last) = (room.id(), PageRequest::Before(seq + 1));
+        let page = self.read(move |snapshot| snapshot.page(id, last, 1)).await?;
+        let event = page.as_ref().and_then(|page| page.events.last());
+        Ok(event.map_or(0, |logged| logged.event.stamp.count))
+    }
+
     /// What follows `after` in a room's log, up to `upto`, for a subscription that catches up: as
     /// much as one turn gives.
     /// `short`: bytes are scarce, and it shall be little.

@@ -219,6 +219,15 @@ impl Room {
         self.state().head
     }
 
+    /// How many events there were up to `seq`, unless everything up to there is committed: then the
+    /// log knows.
+    #[must_use]
+    pub fn uncommitted_count(&self, seq: Seq) -> Option<u64> {
+        let state = self.state();
+        let behind = state.uncommitted.iter().rev().take_while(|event| event.seq > seq).count();
+        (self.committed_seq() <= seq).then_some(state.count - behind as u64)
+    }
+
     /// The lowest seq stored, of those that may be heard; 0: none yet.
     #[must_use]
     pub fn first(&self) -> Seq {
