@@ -110,10 +110,10 @@ impl Server {
         let (driven, queue, health) = DrivenWriter::new(writer, &limits);
         let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, &limits);
         let (news, commits) = News::channel(&hub);
-        let tell = move |committed, busy| news.tell(committed, busy);
         let (ended, writer_ended) = oneshot::channel();
         let report = move |end| _ = ended.send(end);
-        let thread = WriterThread::start(driven, tell, report).map_err(StartError::Thread)?;
+        let thread = WriterThread::start(driven, move |told, busy| news.tell(told, busy), report);
+        let thread = thread.map_err(StartError::Thread)?;
         let untold = CancellationToken::new();
         let commits = tokio::spawn(take_in(commits, untold.clone().drop_guard()));
         let first_account = first_account(&opened, addr, config.auth.signup)?;

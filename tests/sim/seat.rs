@@ -84,6 +84,8 @@ impl Seat {
         let Some(after) = after else {
             self.hand_over(room);
             let (head, count) = self.rooms[&room].subscription.position();
+            // Where only the log knows the count, a session asks it; nobody here looks at it.
+            let count = count.unwrap_or_default();
             self.queue_joined(&live, (head, live.first(), count), reference);
             return true;
         };
