@@ -4,14 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{App, unreadable};
+use crate::domain::limits::POST_TRIES;
 use crate::domain::{Identity, MessageBody, MessageId, Millis, Refusal, RoomId, RoomRef, Seq};
 use crate::hub::{Connection, Part, Post, PublishError, Reservation, Reserve, Room};
 use crate::mutation::{self, Mutation};
 use crate::store::{Page, PageRequest};
-
-/// Tries before a message gives up on a room that is dropped from memory under its hands, or on an
-/// id that others keep reserving.
-const TRIES: usize = 64;
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +36,7 @@ impl App {
         id: Option<MessageId>,
     ) -> Result<Posted, Refusal> {
         self.rates.messages.check(&caller.identity.user_id)?;
-        for _ in 0..TRIES {
+        for _ in 0..POST_TRIES {
             let room = self.live_room(room).await?;
             let reservation = match &id {
                 None => None,
@@ -163,9 +160,27 @@ impl App {
         page.map(|page| (room_id, page)).ok_or(Refusal::NoSuchRoom)
     }
 
+    /// How many messages `room` ever had up to `seq`.
+    pub async fn count_at(&self, room: &Room, seq: Seq) -> Result<u64, Refusal> {
+        if let Some(count) = room.uncommitted_count(seq) {
+            return Ok(count);
+        }
+        let (id, last) = (room.id(), PageRequest::Before(seq + 1));
+        let page = self.read(move |snapshot| snapshot.page(id, last, 1)).await?;
+        let event = page.as_ref().and_then(|page| page.events.last());
+        Ok(event.map_or(0, |logged| logged.event.stamp.count))
+    }
+
     /// What follows `after` in a room's log, up to `upto`, for a subscription that catches up: as
     /// much as one turn gives.
-    pub async fn log_part(&self, room: &Room, after: Seq, upto: Seq) -> Result<Part, Refusal> {
-        self.hub.log.part(room, after, upto).await.map_err(|error| unreadable(&error))
+    /// `short`: bytes are scarce, and it shall be little.
+    pub async fn log_part(
+        &self,
+        room: &Room,
+        after: Seq,
+        upto: Seq,
+        short: bool,
+    ) -> Result<Part, Refusal> {
+        self.hub.log.part(room, after, upto, short).await.map_err(|error| unreadable(&error))
     }
 }

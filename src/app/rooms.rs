@@ -4,18 +4,12 @@ use std::sync::Arc;
 
 use super::{App, no_randomness, unreadable};
 use crate::auth::random;
+use crate::domain::limits::{RANDOM_SLUGS, ROOM_LOOKUPS, SLUG_SUFFIXES};
 use crate::domain::{
     Delivery, Identity, Refusal, Role, Room, RoomId, RoomName, RoomRef, Seq, Slug,
 };
 use crate::hub::{self, Cut, Member, PublishError};
 use crate::store::{Command, CreateRoom, Reply, RoomRow};
-
-/// How often a room is looked up again when it was dropped from memory in between.
-const LOOKUPS: usize = 4;
-/// Suffixes tried when the slug that a name suggests is taken.
-const SLUG_SUFFIXES: u32 = 9;
-/// Random slugs tried behind those.
-const RANDOM_SLUGS: usize = 3;
 
 #[derive(Debug)]
 pub struct CreateRoomRequest {
@@ -91,7 +85,7 @@ impl App {
         if room.created_by != identity.user_id && identity.role != Role::Admin {
             return Err(Refusal::Forbidden("only its creator or an admin may delete a room"));
         }
-        for _ in 0..LOOKUPS {
+        for _ in 0..ROOM_LOOKUPS {
             match self.live_room(room.room_id).await?.delete() {
                 Err(PublishError::Closed) => {}
                 Err(PublishError::Refused(refusal)) => return Err(refusal),
@@ -116,7 +110,7 @@ impl App {
         room: RoomId,
         member: &Member,
     ) -> Result<(Arc<hub::Room>, Cut, bytes::Bytes), Refusal> {
-        for _ in 0..LOOKUPS {
+        for _ in 0..ROOM_LOOKUPS {
             let room = self.live_room(room).await?;
             if let Ok((cut, people)) = room.join(member.clone()) {
                 self.hub.presence_changed(&room);
@@ -131,7 +125,7 @@ impl App {
 fn suggested_slugs(name: &RoomName) -> Result<Vec<Slug>, Refusal> {
     let mut slugs = Vec::new();
     if let Some(slug) = Slug::from_name(name) {
-        let numbered = (2..=SLUG_SUFFIXES).map(|number| format!("{slug}-{number}"));
+        let numbered = (SLUG_SUFFIXES).map(|number| format!("{slug}-{number}"));
         let numbered: Vec<_> = numbered.filter_map(|text| Slug::parse(&text).ok()).collect();
         slugs.push(slug);
         slugs.extend(numbered);

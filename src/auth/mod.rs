@@ -3,8 +3,10 @@
 
 mod password;
 pub mod random;
+mod shown;
 mod token;
 
 pub use password::{HashError, Passwords};
 pub use random::RandomError;
+pub use shown::shown_token;
 pub use token::{Claims, MintError, Tokens};

@@ -83,6 +83,8 @@ pub const HURRIED_STALL: Duration = Duration::from_secs(1);
 pub const REQUEST_ID_BYTES: usize = 64;
 /// What an answer quotes of a body that is not JSON.
 pub const ERROR_DETAIL_CHARACTERS: usize = 200;
+/// Before trying again when the machine has no file or memory for another connection.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections accepted beyond [`Limits::connections`], for plain HTTP while the sockets are full.
 pub const HTTP_CONNECTIONS: usize = 256;
 /// Open files kept back from connections: the database, the listener, the runtime.
@@ -114,6 +116,11 @@ pub const SEND_BUFFER_BYTES: usize = 256 * 1024;
 /// What the kernel then keeps for one connection at most: Linux doubles what it is asked for, to
 /// count its own bookkeeping too, and asks for no more than `net.core.wmem_max`.
 pub const KERNEL_SEND_BYTES: usize = 2 * SEND_BUFFER_BYTES;
+/// Slices of what waits that are given to one system call.
+pub const WRITE_SLICES: usize = 64;
+/// What the parser of a socket's frames may keep of its own answers (pongs, the echo of a close);
+/// they are handed on at once, so this is never reached.
+pub const CONTROL_WRITE_BYTES: usize = 64 * 1024;
 /// One `typing` a person, a room and this interval is passed on.
 pub const TYPING_INTERVAL_MS: u64 = 1_000;
 /// How long a closing connection drains what its peer still sends, so that the peer reads the
@@ -126,6 +133,15 @@ pub const SILENT_HEARTBEATS: u32 = 2;
 
 // ---- rooms ------------------------------------------------------------------------------------
 
+/// Tries before a message gives up on a room that is dropped from memory under its hands, or on an
+/// id that others keep reserving.
+pub const POST_TRIES: usize = 64;
+/// Times a room is looked up when it is dropped from memory in between.
+pub const ROOM_LOOKUPS: usize = 4;
+/// Numbers put behind the slug that a name suggests when it is taken.
+pub const SLUG_SUFFIXES: RangeInclusive<u32> = 2..=9;
+/// Random slugs tried behind those.
+pub const RANDOM_SLUGS: usize = 3;
 /// Slots of a room's broadcast channel. They are allocated at once and hold frames until
 /// overwritten, so few: the log is the long memory.
 pub const BROADCAST_SLOTS: usize = 32;

@@ -14,13 +14,13 @@ use super::Http;
 use super::extract::Listener;
 use super::problem::Problem;
 use crate::app::App;
-use crate::domain::limits::{EVENTS_CHUNK_BYTES, STORAGE_RETRY};
+use crate::domain::limits::{EVENTS_CHUNK_BYTES, LONE_PART_BYTES, STORAGE_RETRY};
 use crate::domain::{Millis, Refusal, Seq};
 use crate::hub::{Connection, Gone, Step, Subscription};
 use crate::protocol::{
     COMMENT_LINE, CloseCode, ServerFrame, append_log_events, named_event, retry_line,
 };
-use crate::transport::Outbound;
+use crate::transport::{Outbound, Share};
 
 /// A stream's place among the open connections, given back when dropped.
 #[derive(Debug)]
@@ -76,6 +76,8 @@ pub(super) struct EventStream {
     http: Http,
     registered: Registered,
     subscription: Subscription,
+    /// What was given out and not taken yet.
+    waiting: Arc<Share>,
     /// When its token ends.
     expires_at: Millis,
     /// What comes first, until it is given out.
@@ -92,7 +94,8 @@ impl EventStream {
         opening: Bytes,
     ) -> Self {
         let opening = Some(opening);
-        Self { http, registered, subscription, expires_at, opening, ended: false }
+        let waiting = Share::of(&http.streams.output);
+        Self { http, registered, subscription, waiting, expires_at, opening, ended: false }
     }
 
     pub(super) fn into_chunks(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
@@ -136,8 +139,9 @@ impl EventStream {
     /// Waits for something to tell. It can be dropped at every wait: what was taken from the
     /// subscription is given out before the next one.
     async fn chunk(&mut self) -> Bytes {
+        self.waiting.room().await;
         let mut lines = Vec::new();
-        while lines.len() < EVENTS_CHUNK_BYTES {
+        while lines.len() < self.most() {
             match self.subscription.step() {
                 Step::Send(frames) => append_log_events(&mut lines, &frames),
                 Step::CaughtUp => {}
@@ -148,14 +152,20 @@ impl EventStream {
                 Step::Gone(gone) => return self.left(gone),
             }
         }
-        self.http.streams.output.hold(lines)
+        self.waiting.hold(lines)
+    }
+
+    /// Bytes to put together for one write.
+    fn most(&self) -> usize {
+        if self.waiting.is_short() { LONE_PART_BYTES } else { EVENTS_CHUNK_BYTES }
     }
 
     async fn read(&mut self, after: Seq, upto: Seq) -> Vec<u8> {
         let mut lines = Vec::new();
+        let short = self.waiting.is_short();
         let part = {
             let _turn = self.http.app.hub.log.turn().await;
-            self.http.app.log_part(self.subscription.room(), after, upto).await
+            self.http.app.log_part(self.subscription.room(), after, upto, short).await
         };
         match part {
             Ok(part) => append_log_events(&mut lines, &self.subscription.page(part)),

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::HeaderValue;
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::Http;
 use super::problem::Problem;
-use super::query::Query;
 use super::trace::Speaker;
+use crate::auth::shown_token;
 use crate::domain::limits::{BODY_BYTES, BODY_TIMEOUT, ERROR_DETAIL_CHARACTERS};
 use crate::domain::{Identity, Limits, Refusal, RoomRef};
 use crate::protocol::{ErrorCode, Fields, Value};
@@ -45,12 +45,7 @@ impl FromRequestParts<Http> for Identity {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Problem> {
-        let token = bearer(&parts.headers).ok_or(Refusal::Unauthorized)?;
-        let identity = http.app.authenticate(token).await?;
-        if let Some(speaker) = parts.extensions.get::<Speaker>() {
-            speaker.is(identity.user_id);
-        }
-        Ok(identity)
+        Ok(Listener::of(parts, None, http).await?.identity)
     }
 }
 
@@ -66,23 +61,21 @@ impl FromRequestParts<Http> for Listener {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Problem> {
-        let query = Query::new(parts.uri.query());
-        let token = query.text("token").or_else(|| bearer(&parts.headers));
-        let token = token.ok_or(Refusal::Unauthorized)?.to_owned();
+        Self::of(parts, parts.uri.query(), http).await
+    }
+}
+
+impl Listener {
+    /// Whose token the request shows, in `query` or in its header; the log is told who it is.
+    async fn of(parts: &Parts, query: Option<&str>, http: &Http) -> Result<Self, Problem> {
+        let headers = parts.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+        let token = shown_token(headers, query).ok_or(Refusal::Unauthorized)?.into_owned();
         let identity = http.app.authenticate(&token).await?;
         if let Some(speaker) = parts.extensions.get::<Speaker>() {
             speaker.is(identity.user_id);
         }
         Ok(Self { identity, token })
     }
-}
-
-/// The token of the one `Authorization` header.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut all = headers.get_all(AUTHORIZATION).iter();
-    let (Some(only), None) = (all.next(), all.next()) else { return None };
-    let (scheme, token) = only.to_str().ok()?.trim().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
 }
 
 /// The `{room}` of a path; what cannot name a room names one that is not there.
@@ -221,21 +214,6 @@ pub(super) fn finish<T>(fields: Fields<'_>, read: Option<T>) -> Result<T, Refusa
 mod tests {
     use super::*;
     use futures_util::{StreamExt, stream};
-
-    fn authorization(values: &[&str]) -> HeaderMap {
-        let value = |text: &&str| (AUTHORIZATION, HeaderValue::from_str(text).unwrap());
-        values.iter().map(value).collect()
-    }
-
-    #[test]
-    fn a_bearer_token_is_found_whatever_the_case_of_its_scheme() {
-        for good in ["Bearer abc", "bearer abc", "BEARER   abc", " Bearer abc "] {
-            assert_eq!(bearer(&authorization(&[good])), Some("abc"), "{good}");
-        }
-        for bad in [&[][..], &["abc"], &["Basic abc"], &["Bearer"], &["Bearer a", "Bearer a"]] {
-            assert_eq!(bearer(&authorization(bad)), None, "{bad:?}");
-        }
-    }
 
     #[test]
     fn only_json_is_json() {

@@ -83,19 +83,23 @@ impl Block {
         self.last
     }
 
-    /// What it has of (`after`, `upto`] for a member that holds everything up to `after`; `None`:
-    /// what comes next is not in here.
-    pub(super) fn part(&self, after: Seq, upto: Seq) -> Option<Part> {
+    /// What it has of (`after`, `upto`] for a member that holds everything up to `after`, at most
+    /// `most` bytes of frames; one event is always given. `None`: what comes next is not in here.
+    pub(super) fn part(&self, after: Seq, upto: Seq, most: usize) -> Option<Part> {
         let next = after + 1;
         if !(self.first..=self.last).contains(&next) || upto < next {
             return None;
         }
         let upto = upto.min(self.last);
         let from = self.index.partition_point(|entry| entry.seq <= after);
-        let to = self.index.partition_point(|entry| entry.seq <= upto);
+        let end_of = |events: usize| events.checked_sub(1).map_or(0, |last| self.index[last].end);
+        let wanted = self.index.partition_point(|entry| entry.seq <= upto);
+        let end = end_of(from).saturating_add(most);
+        let fitting = self.index.partition_point(|entry| entry.end <= end);
+        let to = wanted.min(fitting.max(from + 1));
+        let upto = if to < wanted { self.index[to - 1].seq } else { upto };
         let skipped = usize::from(mutation::is(Mutation::LastOfPageSkipped));
         let to = to.saturating_sub(skipped).max(from);
-        let end_of = |events: usize| events.checked_sub(1).map_or(0, |last| self.index[last].end);
         let count = (to > from).then(|| self.index[to - 1].count);
         Some(Part { frames: self.frames.slice(end_of(from)..end_of(to)), upto, count })
     }

@@ -117,6 +117,7 @@ pub struct Ticket {
     /// What the member wants that got it.
     after: Seq,
     upto: Seq,
+    most: usize,
 }
 
 impl Blocks {
@@ -132,12 +133,17 @@ impl Blocks {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks for what comes behind `after`, up to `upto`, which is committed and greater.
+    /// Looks for what comes behind `after`, up to `upto`, which is committed and greater; of that
+    /// the member gets `most` bytes, or one event.
     #[must_use]
-    pub fn find(&self, room: &Room, after: Seq, upto: Seq) -> Find {
+    pub fn find(&self, room: &Room, after: Seq, upto: Seq, most: usize) -> Find {
         let mut state = self.state();
-        match state.look(room.id(), after, upto, &self.0.limits) {
-            Look::Found(part) => Find::Found(part),
+        match state.look(room.id(), after, &self.0.limits) {
+            Look::Found(block) => match block.part(after, upto, most) {
+                Some(part) => Find::Found(part),
+                // It was looked up by what it has.
+                None => Find::Read(self.alone(room, after, upto)),
+            },
             Look::Busy(over) => Find::Busy(over),
             Look::Nothing { .. } if self.pinned(&state) >= self.0.limits.pinned_bytes => {
                 drop(state);
@@ -152,7 +158,7 @@ impl Blocks {
                 let last = room.committed_seq().max(upto).min(before - 1);
                 let blocks = self.clone();
                 let (room, size) = (room.id(), self.0.limits.block);
-                Find::Read(Ticket { blocks, number, room, first, last, size, after, upto })
+                Find::Read(Ticket { blocks, number, room, first, last, size, after, upto, most })
             }
         }
     }
@@ -170,6 +176,7 @@ impl Blocks {
             size: PageSize { events, bytes: self.0.limits.lone_bytes },
             after,
             upto,
+            most: usize::MAX,
         }
     }
 
@@ -205,7 +212,7 @@ impl Blocks {
 
 /// What [`State::look`] sees.
 enum Look {
-    Found(Part),
+    Found(Arc<Block>),
     Busy(watch::Receiver<()>),
     /// To be read from `first` on; something else begins at `before`.
     Nothing {
@@ -220,7 +227,7 @@ impl State {
         self.clock
     }
 
-    fn look(&mut self, room: RoomId, after: Seq, upto: Seq, limits: &BlockLimits) -> Look {
+    fn look(&mut self, room: RoomId, after: Seq, limits: &BlockLimits) -> Look {
         let next = after + 1;
         let now = self.next();
         // From 1: 0 is no seq.
@@ -232,11 +239,12 @@ impl State {
         let first = match slots.range_mut(..=next).next_back() {
             None => aligned,
             Some((first, Slot::Kept { block, used })) => {
-                if let Some(part) = block.part(after, upto) {
+                if (block.first()..=block.last()).contains(&next) {
+                    let block = Arc::clone(block);
                     self.by_use.remove(used);
                     *used = now;
                     self.by_use.insert(now, (room, *first));
-                    return Look::Found(part);
+                    return Look::Found(block);
                 }
                 aligned.max(block.last() + 1)
             }
@@ -307,10 +315,10 @@ impl Ticket {
         let Shared { encoded, held, state: _, limits } = &*self.blocks.0;
         encoded.fetch_add(events.len() as u64, Ordering::Relaxed);
         if self.number == 0 {
-            return block.part(self.after, self.upto);
+            return block.part(self.after, self.upto, self.most);
         }
         let block = block.counted(held);
-        let part = block.part(self.after, self.upto);
+        let part = block.part(self.after, self.upto, self.most);
         let mut state = self.blocks.state();
         if state.is_awaited(&self) {
             state.keep(self.room, Arc::new(block), limits.kept_bytes);

@@ -6,7 +6,7 @@ use super::Room;
 use super::block::Part;
 use super::blocks::{BlockLimits, Blocks, Find};
 use crate::domain::Seq;
-use crate::domain::limits::{CATCH_UP_READS, CATCH_UP_TURNS};
+use crate::domain::limits::{CATCH_UP_READS, CATCH_UP_TURNS, LONE_PART_BYTES};
 use crate::store::{ReadError, Reader};
 
 #[derive(Debug)]
@@ -39,9 +39,17 @@ impl Log {
 
     /// The beginning of (`after`, `upto`] of `room`, or all of it: the answer to
     /// [`super::Step::ReadLog`]. A crowd that asks for the same is answered by one read.
-    pub async fn part(&self, room: &Room, after: Seq, upto: Seq) -> Result<Part, ReadError> {
+    /// `short`: bytes are scarce, and it shall be little.
+    pub async fn part(
+        &self,
+        room: &Room,
+        after: Seq,
+        upto: Seq,
+        short: bool,
+    ) -> Result<Part, ReadError> {
+        let most = if short { LONE_PART_BYTES } else { usize::MAX };
         loop {
-            match self.blocks.find(room, after, upto) {
+            match self.blocks.find(room, after, upto, most) {
                 Find::Found(part) => return Ok(part),
                 Find::Busy(mut reading) => {
                     // Nothing is ever sent: it fails when the reading is over.
@@ -61,7 +69,7 @@ impl Log {
     /// The same on the caller's thread, for drivers that have no runtime.
     pub fn part_now(&self, room: &Room, after: Seq, upto: Seq) -> Result<Part, ReadError> {
         loop {
-            let ticket = match self.blocks.find(room, after, upto) {
+            let ticket = match self.blocks.find(room, after, upto, usize::MAX) {
                 Find::Found(part) => return Ok(part),
                 Find::Read(ticket) => ticket,
                 // Whoever reads it cannot go on before this does.

@@ -46,7 +46,7 @@ impl News {
             return;
         }
         self.untold.fetch_add(1, Ordering::Relaxed);
-        // An error says that the server is gone, and nobody is left to be told.
+        // An error says that the task is gone; whoever runs it sees that and ends the process.
         let _ = self.sender.blocking_send(committed);
     }
 }

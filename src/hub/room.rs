@@ -219,6 +219,15 @@ impl Room {
         self.state().head
     }
 
+    /// How many events there were up to `seq`, unless everything up to there is committed: then the
+    /// log knows.
+    #[must_use]
+    pub fn uncommitted_count(&self, seq: Seq) -> Option<u64> {
+        let state = self.state();
+        let behind = state.uncommitted.iter().rev().take_while(|event| event.seq > seq).count();
+        (self.committed_seq() <= seq).then_some(state.count - behind as u64)
+    }
+
     /// The lowest seq stored, of those that may be heard; 0: none yet.
     #[must_use]
     pub fn first(&self) -> Seq {
@@ -272,6 +281,8 @@ impl Room {
     pub fn leave(&self, connection: u64) {
         let mut state = self.state();
         let member = state.members.remove(&connection);
+        // While storage fails, no commit would take it away.
+        state.awaiting_commit.remove(&connection);
         if let Some(member) = member.filter(|member| member.present_as.is_some()) {
             state.presence.leave(member.user);
         }

@@ -23,9 +23,10 @@ pub struct Subscription {
     live: broadcast::Receiver<Item>,
     /// Received, but not to be heard before its commit; what comes behind it waits with it.
     held: Option<Item>,
-    /// Everything up to this seq has been handed out, and this many events were before.
+    /// Everything up to this seq has been handed out.
     cursor: Seq,
-    count: u64,
+    /// How many events there were up to it; `None`: only the log knows.
+    count: Option<u64>,
     /// The log serves up to here, then the channel; `None`: live.
     catch_up: Option<Seq>,
 }
@@ -74,16 +75,17 @@ impl Subscription {
         let cursor = after.map_or(cut.head, |after| after.min(cut.head));
         // Also who wants only what comes finds it in the log where it lies between head and seam.
         let catch_up = (after.is_some() || cut.seam > cut.head).then_some(cut.seam);
-        let (live, held, count) = (cut.live, None, cut.count);
+        let count = known_count(&cut, cursor);
+        let (live, held) = (cut.live, None);
         Self { room, connection, user, live, held, cursor, count, catch_up }
     }
 
     /// Begins anew behind `after`, from another cut.
     pub fn restart(&mut self, cut: Cut, after: Seq) {
+        self.cursor = after.min(cut.head);
+        self.count = known_count(&cut, self.cursor);
         self.live = cut.live;
         self.held = None;
-        self.cursor = after.min(cut.head);
-        self.count = cut.count;
         self.catch_up = Some(cut.seam);
     }
 
@@ -97,9 +99,10 @@ impl Subscription {
         &self.connection
     }
 
-    /// The last seq handed out, and how many events there were up to it.
+    /// The last seq handed out, and how many events there were up to it; `None`: only the log
+    /// knows.
     #[must_use]
-    pub fn position(&self) -> (Seq, u64) {
+    pub fn position(&self) -> (Seq, Option<u64>) {
         (self.cursor, self.count)
     }
 
@@ -145,7 +148,7 @@ impl Subscription {
                     // The channel of a cut begins right behind it.
                     debug_assert!(first > self.cursor);
                     self.cursor = last;
-                    self.count = count;
+                    self.count = Some(count);
                     return Step::Send(frames);
                 }
                 Ok(Item::Typing { user, .. }) if user == self.user => {}
@@ -175,9 +178,14 @@ impl Subscription {
     pub fn page(&mut self, part: Part) -> Bytes {
         debug_assert!(part.upto > self.cursor);
         self.cursor = part.upto;
-        self.count = part.count.unwrap_or(self.count);
+        self.count = part.count.or(self.count);
         part.frames
     }
+}
+
+/// How many events there were up to `cursor`, as far as the cut tells.
+fn known_count(cut: &Cut, cursor: Seq) -> Option<u64> {
+    if cursor == cut.head { Some(cut.count) } else { (cursor == 0).then_some(0) }
 }
 
 impl Drop for Subscription {

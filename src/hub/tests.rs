@@ -186,7 +186,7 @@ fn a_member_hears_what_comes_and_with_after_what_came() {
     assert_eq!(seqs(&house.hear(&mut plain)), [2]);
     house.commit();
     assert_eq!(seqs(&house.hear(&mut resuming)), [1, 2]);
-    assert_eq!(resuming.position(), (2, 2));
+    assert_eq!(resuming.position(), (2, Some(2)));
 }
 
 #[test]
@@ -200,6 +200,38 @@ fn a_commit_rings_who_waits_for_it() {
     assert!(connection.rung().now_or_never().is_none());
     house.commit();
     assert!(connection.rung().now_or_never().is_some());
+}
+
+/// While storage failed, each connection that came, waited for a commit and went stayed in memory.
+#[test]
+fn who_leaves_waits_for_no_commit() {
+    let house = House::new();
+    house.say("never committed");
+    let (mut resuming, _) = house.subscribe(Some(0));
+    let connection = Arc::downgrade(resuming.connection());
+    assert_eq!(resuming.step(), Step::Idle);
+    drop(resuming);
+    assert!(connection.upgrade().is_none());
+}
+
+/// `joined` told the cursor with the count of the whole room.
+#[test]
+fn the_count_told_belongs_to_the_cursor() {
+    let mut house = House::new();
+    for text in ["one", "two", "three"] {
+        house.say(text);
+    }
+    let (resuming, _) = house.subscribe(Some(1));
+    assert_eq!(resuming.position(), (1, None));
+    assert_eq!(house.room().uncommitted_count(1), Some(1));
+    house.commit();
+    assert_eq!(house.room().uncommitted_count(1), None, "the log knows");
+    let (mut again, _) = house.subscribe(None);
+    assert_eq!(again.position(), (3, Some(3)));
+    again.restart(house.room().cut().unwrap(), 0);
+    assert_eq!(again.position(), (0, Some(0)));
+    house.hear(&mut again);
+    assert_eq!(again.position(), (3, Some(3)));
 }
 
 #[test]

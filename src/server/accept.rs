@@ -18,13 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use crate::domain::limits::{HEAD_BYTES, HEAD_TIMEOUT, SEND_BUFFER_BYTES};
+use crate::domain::limits::{ACCEPT_PAUSE, HEAD_BYTES, HEAD_TIMEOUT, SEND_BUFFER_BYTES};
 use crate::http::{Hurry, PeerAddr};
 use crate::transport::PatientStream;
 use crate::ws::Socket;
-
-/// Before trying again when the machine has no file or memory for another connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) struct Accepting {
     pub(super) listener: TcpListener,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::app::{self, App, SetupCode, Signup};
@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::limits::{EVICTION_INTERVAL, HTTP_CONNECTIONS, PRESENCE_GATHER, STOP_DEADLINE};
 use crate::http::{self, Readiness, Streams};
-use crate::hub::{Hub, News};
+use crate::hub::{Hub, News, NewsReceiver};
 use crate::store::{
     DrivenWriter, NewDatabase, OpenError, Opened, Reader, StoreOptions, WriteQueue, Writer,
     WriterEnd, WriterThread,
@@ -49,6 +49,8 @@ pub enum StartError {
 pub enum StopError {
     #[error("storage failed: what was not acknowledged may be lost, nothing else")]
     Storage,
+    #[error("a fault in the server: commits were not made known; nothing acknowledged is lost")]
+    Untold,
     #[error("the stop took too long and was cut short; nothing acknowledged is lost")]
     Deadline,
 }
@@ -77,6 +79,8 @@ pub struct Server {
     writer_ended: oneshot::Receiver<WriterEnd>,
     /// Ends once the writer has and everything it told is taken in.
     commits: tokio::task::JoinHandle<()>,
+    /// Cancelled if that task ends before its time: what is stored would be acknowledged no more.
+    untold: CancellationToken,
     /// Tasks of plain HTTP, and what stops them from taking more.
     http: TaskTracker,
     stop_http: CancellationToken,
@@ -106,11 +110,12 @@ impl Server {
         let (driven, queue, health) = DrivenWriter::new(writer, &limits);
         let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, &limits);
         let (news, commits) = News::channel(&hub);
-        let tell = move |committed, busy| news.tell(committed, busy);
         let (ended, writer_ended) = oneshot::channel();
         let report = move |end| _ = ended.send(end);
-        let thread = WriterThread::start(driven, tell, report).map_err(StartError::Thread)?;
-        let commits = tokio::spawn(commits.take_in());
+        let thread = WriterThread::start(driven, move |told, busy| news.tell(told, busy), report);
+        let thread = thread.map_err(StartError::Thread)?;
+        let untold = CancellationToken::new();
+        let commits = tokio::spawn(take_in(commits, untold.clone().drop_guard()));
         let first_account = first_account(&opened, addr, config.auth.signup)?;
         let settings = app::Settings {
             limits,
@@ -142,6 +147,7 @@ impl Server {
             writer: thread,
             writer_ended,
             commits,
+            untold,
             http: TaskTracker::new(),
             stop_http: CancellationToken::new(),
             background: TaskTracker::new(),
@@ -195,10 +201,13 @@ impl Server {
         tokio::select! {
             () = stop => {}
             _ = &mut self.writer_ended => return Err(StopError::Storage),
+            () = self.untold.cancelled() => return Err(StopError::Untold),
         }
         tracing::info!("stopping");
+        let untold = self.untold.clone();
         let deadline = Instant::now() + STOP_DEADLINE;
         match tokio::time::timeout_at(deadline, self.stop()).await {
+            Ok(_) if untold.is_cancelled() => Err(StopError::Untold),
             Ok(WriterEnd::Clean) => {
                 tracing::info!("stopped");
                 Ok(())
@@ -281,6 +290,12 @@ fn sessions(app: &Arc<App>) -> Arc<Sessions> {
     })
 }
 
+/// Until the writer has ended. After a panic `untold` says that it came to no good end.
+async fn take_in(commits: NewsReceiver, untold: DropGuard) {
+    commits.take_in().await;
+    untold.disarm();
+}
+
 async fn tell_presence(hub: Arc<Hub>) {
     loop {
         hub.restless().await;
@@ -319,5 +334,26 @@ mod tests {
         assert_eq!(first_account(false, here, Signup::Closed), Ok(FirstAccount::Closed));
         let code = first_account(false, anywhere, Signup::Open).unwrap();
         assert!(matches!(code, FirstAccount::SetupCode(_)));
+    }
+
+    /// Once the writer went on committing, and nobody was ever acknowledged anything again.
+    #[tokio::test]
+    async fn a_server_that_cannot_tell_of_commits_ends_with_an_error() {
+        for stopped in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let config = Config {
+                listen: "127.0.0.1:0".parse().unwrap(),
+                data: directory.path().to_owned(),
+                ..Config::default()
+            };
+            let server = Server::start(config).await.unwrap();
+            server.commits.abort();
+            let stop = async {
+                if !stopped {
+                    std::future::pending::<()>().await;
+                }
+            };
+            assert_eq!(server.run_until(stop).await, Err(StopError::Untold));
+        }
     }
 }

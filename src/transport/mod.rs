@@ -5,7 +5,7 @@ mod outbound;
 mod patient;
 mod reader;
 
-pub use budget::Budget;
+pub use budget::{Budget, Share};
 pub use outbound::Outbound;
 pub use patient::PatientStream;
 pub use reader::{Inbound, MessageReader, ReadEnd, ReaderOptions};

@@ -16,9 +16,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use super::Budget;
-
-/// Slices given to one system call.
-const SLICES: usize = 64;
+use crate::domain::limits::WRITE_SLICES;
 
 /// The write side of one connection.
 #[derive(Debug)]
@@ -190,6 +188,12 @@ impl Outbound {
         waiting >= self.limit || (waiting > 0 && self.budget.is_spent())
     }
 
+    /// Whether all connections together hold too much, and each takes only little at a time.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.budget.is_spent()
+    }
+
     /// Bytes ever queued: what is queued next begins here.
     #[must_use]
     pub fn queued(&self) -> u64 {
@@ -271,7 +275,7 @@ fn with_slices<T>(queue: &VecDeque<Bytes>, write: impl FnOnce(&[IoSlice<'_>]) ->
     {
         return write(&[IoSlice::new(only)]);
     }
-    let mut slices = [IoSlice::new(&[]); SLICES];
+    let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
     let mut used = 0;
     for (slice, bytes) in slices.iter_mut().zip(queue) {
         *slice = IoSlice::new(bytes);

@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::{Budget, Outbound};
-use crate::domain::limits::READ_BUFFER_BYTES;
+use crate::domain::limits::{CONTROL_WRITE_BYTES, READ_BUFFER_BYTES};
 
 /// A control frame's header with its mask.
 const CONTROL_HEADER_BYTES: usize = 6;
@@ -75,7 +75,7 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
-            .max_write_buffer_size(64 * 1024)
+            .max_write_buffer_size(CONTROL_WRITE_BYTES)
             .max_message_size(Some(options.message_bytes))
             .max_frame_size(Some(options.message_bytes));
         let io = Io { stream, outbound, options, partial: 0, charged: 0 };

@@ -49,7 +49,7 @@ impl Session {
             Action::Refuse(refused) => return Err(refused),
             Action::Pong => self.send(&ServerFrame::Pong { reference }),
             Action::Join(join) => self.join(&join, reference).await?,
-            Action::JoinAgain(join) => self.join_again(&join, reference)?,
+            Action::JoinAgain(join) => self.join_again(&join, reference).await?,
             Action::Leave { room } => self.leave(room, reference).await,
             Action::Post { room, body, id } => self.post(room, body, id).await?,
             Action::Typing { room } => {
@@ -86,7 +86,7 @@ impl Session {
         Ok(())
     }
 
-    fn join_again(&self, join: &JoinRoom, reference: Option<&str>) -> Result<(), Refused> {
+    async fn join_again(&self, join: &JoinRoom, reference: Option<&str>) -> Result<(), Refused> {
         let outbound = &self.connection.outbound;
         if let Some(after) = join.after {
             let room = self.rooms.get(join.room).ok_or(Refusal::NoSuchRoom)?;
@@ -94,7 +94,11 @@ impl Session {
             let joined = self.joined(&room, join, (cut.head, cut.first, cut.count), reference);
             self.rooms.restart(join.room, cut, after, outbound, joined);
         } else {
-            self.rooms.tell_position(join.room, outbound, |room, head, count| {
+            let uncounted = match self.rooms.uncounted(join.room) {
+                Some((room, cursor)) => self.app.count_at(&room, cursor).await?,
+                None => 0,
+            };
+            self.rooms.tell_position(join.room, outbound, uncounted, |room, head, count| {
                 self.joined(room, join, (head, room.first(), count), reference)
             });
         }
@@ -199,7 +203,7 @@ impl Session {
     async fn catch_up(&self, read: &LogRead) -> bool {
         let outbound = &self.connection.outbound;
         let _turn = self.app.hub.log.turn().await;
-        let part = self.app.log_part(&read.room, read.after, read.upto).await;
+        let part = self.app.log_part(&read.room, read.after, read.upto, outbound.is_short()).await;
         let found = part.map(|part| self.rooms.page(read, part, outbound));
         outbound.push_out();
         found.is_ok()

@@ -91,18 +91,30 @@ impl Rooms {
         true
     }
 
-    /// Says where the connection is in a room: everything up to there has been queued before.
+    /// The room, and the connection's place in it, if only the log knows how many messages there
+    /// were up to that.
+    pub(super) fn uncounted(&self, room: RoomId) -> Option<(Arc<Room>, Seq)> {
+        let inner = self.inner();
+        let Joined { subscription, .. } = inner.rooms.get(&room)?;
+        let (cursor, count) = subscription.position();
+        count.is_none().then(|| (Arc::clone(subscription.room()), cursor))
+    }
+
+    /// Says where the connection is in a room; `uncounted`: how many messages there were up to
+    /// there, if [`Self::uncounted`] asked for it: it stays true until a message makes it known.
+    /// Everything up to there has been queued before.
     pub(super) fn tell_position(
         &self,
         room: RoomId,
         outbound: &Outbound,
+        uncounted: u64,
         frame: impl FnOnce(&Room, Seq, u64) -> Bytes,
     ) {
         let mut inner = self.inner();
         if let Some(Joined { subscription, .. }) = inner.rooms.get_mut(&room) {
             hand_over(subscription, outbound);
             let (head, count) = subscription.position();
-            outbound.queue(frame(subscription.room(), head, count));
+            outbound.queue(frame(subscription.room(), head, count.unwrap_or(uncounted)));
         }
     }
 

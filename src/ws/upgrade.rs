@@ -1,5 +1,6 @@
 //! `GET /ws`: the handshake, and the raw socket taken back from the HTTP server.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Router;
@@ -9,7 +10,7 @@ use axum::http::header::{
     AUTHORIZATION, CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
     UPGRADE,
 };
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
 use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
@@ -17,6 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::session::{Sessions, serve_tcp};
+use crate::auth::shown_token;
 use crate::transport::PatientStream;
 
 /// What keeps an accepted socket counted; the session holds it to its end.
@@ -52,13 +54,13 @@ async fn upgrade(State(sessions): State<Arc<Sessions>>, mut request: Request) ->
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(CONNECTION, UPGRADE.into());
-    headers.insert(UPGRADE, axum::http::HeaderValue::from_static("websocket"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
     response
 }
 
 /// The answer to the client's key; `None` for anything but a WebSocket handshake of version 13.
-fn accept_key(method: &Method, headers: &HeaderMap) -> Option<axum::http::HeaderValue> {
+fn accept_key(method: &Method, headers: &HeaderMap) -> Option<HeaderValue> {
     let has = |name: HeaderName, wanted: &str| {
         let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
         values
@@ -78,23 +80,15 @@ fn refuse() -> Response {
         Response::new(Body::from("This address speaks WebSocket, version 13, and nothing else.\n"));
     *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
     let headers = response.headers_mut();
-    headers.insert(UPGRADE, axum::http::HeaderValue::from_static("websocket"));
-    headers.insert(SEC_WEBSOCKET_VERSION, axum::http::HeaderValue::from_static("13"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     response
 }
 
 /// The token in the query, as browsers must send it, or in the header.
 fn token(request: &Request) -> Option<String> {
-    let query = request.uri().query().unwrap_or_default();
-    let in_query = form_urlencoded::parse(query.as_bytes())
-        .find(|(name, _)| name == "token")
-        .map(|(_, token)| token.into_owned());
-    let in_header = || {
-        let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
-    };
-    in_query.or_else(in_header)
+    let headers = request.headers().get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+    shown_token(headers, request.uri().query()).map(Cow::into_owned)
 }
 
 #[cfg(test)]

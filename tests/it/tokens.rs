@@ -100,6 +100,19 @@ async fn the_token_may_stand_in_the_header() {
 }
 
 #[tokio::test]
+async fn two_tokens_open_no_socket() {
+    let server = Parlor::start().await;
+    let ann = server.person("ann").await;
+    let header = format!("Authorization: Bearer {}\r\n", ann.token);
+    let twice = format!("/ws?token={0}&token={0}", ann.token);
+    for (path, headers) in [("/ws", header.repeat(2)), (twice.as_str(), String::new())] {
+        let mut raw = Raw::open(server.addr, path, &headers, None).await;
+        let frame = raw.recv().await.expect("a frame");
+        assert_eq!(frame.payload.first_chunk(), Some(&4401_u16.to_be_bytes()), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn the_connection_ends_with_its_token() {
     let server = Parlor::start_with(|config| config.auth.token_ttl = Duration::from_secs(3)).await;
     let body = json!({"username": "ann", "password": PASSWORD});

@@ -84,6 +84,8 @@ impl Seat {
         let Some(after) = after else {
             self.hand_over(room);
             let (head, count) = self.rooms[&room].subscription.position();
+            // Where only the log knows the count, a session asks it; nobody here looks at it.
+            let count = count.unwrap_or_default();
             self.queue_joined(&live, (head, live.first(), count), reference);
             return true;
         };
@@ -135,7 +137,7 @@ impl Seat {
                 Some(Step::ReadLog { after, upto }) if self.read.is_none() => {
                     let Joined { join, subscription, .. } = &self.rooms[&room];
                     let (app, live) = (Arc::clone(app), Arc::clone(subscription.room()));
-                    let part = async move { app.log_part(&live, after, upto).await };
+                    let part = async move { app.log_part(&live, after, upto, false).await };
                     self.read = Some(Read { room, join: *join, part: Box::pin(part) });
                 }
                 Some(Step::Gone(gone)) => {

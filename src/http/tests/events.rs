@@ -76,6 +76,39 @@ async fn what_was_not_taken_counts_until_the_reader_goes() {
     assert_eq!(app.output.used(), 0);
 }
 
+/// Streams never asked what all connections hold together, and each took a whole chunk.
+#[tokio::test]
+async fn with_the_output_spent_a_stream_goes_on_by_little_pieces() {
+    let (app, token) = with_room(Duration::from_millis(1)).await;
+    for _ in 0..4 {
+        let said = json!({"message": "x".repeat(5_000)});
+        app.post(&EVENTS.replace("events", "messages"), &token, said).await;
+    }
+    let spent = 1 << 20;
+    app.output.add(spent);
+    let request = request(Method::GET, &format!("{EVENTS}?after=0"), &token, None);
+    let mut body = app.router.clone().oneshot(request).await.unwrap().into_body();
+    next(&mut body).await;
+    let piece = loop {
+        let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        if piece.len() > 3 {
+            break piece;
+        }
+    };
+    assert!(piece.starts_with(b"id: 1\n") && piece.len() < 6_000, "{}", piece.len());
+    for _ in 0..20 {
+        assert_eq!(next(&mut body).await.unwrap(), ":\n\n", "it holds a piece already");
+    }
+    drop(piece);
+    let mut rest = String::new();
+    while !rest.contains("id: 4\n") {
+        rest += &next(&mut body).await.unwrap();
+    }
+    assert!(rest.replace(":\n\n", "").starts_with("id: 2\n"));
+    app.output.give_back(spent);
+    assert_eq!(app.output.used(), 0);
+}
+
 #[tokio::test]
 async fn who_only_asks_for_the_head_takes_no_place() {
     let limits = Limits { connections: 1, ..Options::default().limits };

@@ -100,6 +100,22 @@ async fn the_scheme_has_any_case_and_anything_else_is_refused() {
     app.get(&query, "").await.is_problem(401, "unauthorized");
 }
 
+/// The socket took the first of several tokens and the stream of events the last.
+#[tokio::test]
+async fn two_tokens_are_none() {
+    let app = TestApp::new();
+    let token = app.sign_up("ann").await;
+    app.room(&token, "Den").await;
+    let bearer = format!("Bearer {token}");
+    let me = Request::get("/api/v1/me").header("authorization", &bearer);
+    let me = me.header("authorization", &bearer).body(Body::empty()).unwrap();
+    app.send(me).await.is_problem(401, "unauthorized");
+    let events = "/api/v1/rooms/1/events";
+    let twice = format!("{events}?token={token}&token={token}");
+    app.get(&twice, "").await.is_problem(401, "unauthorized");
+    app.get(&twice, &token).await.is_problem(401, "unauthorized");
+}
+
 #[tokio::test]
 async fn all_but_the_front_door_needs_a_token() {
     let app = TestApp::new();

@@ -20,7 +20,7 @@ impl House {
 
     fn find(&self, after: Seq) -> Find {
         let room = self.room();
-        self.hub.log.blocks.find(&room, after, room.committed_seq())
+        self.hub.log.blocks.find(&room, after, room.committed_seq(), usize::MAX)
     }
 
     fn found(&self, after: Seq) -> Part {
@@ -93,6 +93,20 @@ fn who_asks_for_what_is_being_read_waits_for_it() {
 }
 
 #[test]
+fn who_may_take_little_gets_at_least_one_event() {
+    let mut house = House::new();
+    house.say_many(3);
+    let whole = house.parts(0)[0].frames.len();
+    for (most, upto) in [(0, 1), (whole / 3, 1), (whole - 1, 2), (whole, 3)] {
+        let Find::Found(part) = house.hub.log.blocks.find(&house.room(), 0, 3, most) else {
+            panic!("it is kept")
+        };
+        assert_eq!((part.upto, part.count), (upto, Some(upto)), "{most}");
+        assert_eq!(seqs(&parse(&part.frames)).len() as u64, upto);
+    }
+}
+
+#[test]
 fn what_is_committed_later_is_found_in_another_block() {
     let mut house = House::new();
     house.say_many(3);
@@ -109,7 +123,7 @@ fn a_member_gets_nothing_from_behind_its_cut() {
     let mut house = House::new();
     house.say_many(5);
     house.heard(0);
-    let Find::Found(part) = house.hub.log.blocks.find(&house.room(), 1, 3) else {
+    let Find::Found(part) = house.hub.log.blocks.find(&house.room(), 1, 3, usize::MAX) else {
         panic!("it was read");
     };
     assert_eq!(seqs(&parse(&part.frames)), [2, 3]);
