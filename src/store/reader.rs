@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::task::Poll;
 
 use redb::ReadTransaction;
 
@@ -24,11 +25,20 @@ use crate::domain::{
 pub struct Reader {
     handle: Arc<Handle>,
     pool: Pool,
+    /// Reads run on the thread of whoever polls them.
+    driven: bool,
 }
 
 impl Reader {
     pub(super) fn new(handle: Arc<Handle>) -> Self {
-        Self { handle, pool: Pool::new() }
+        Self { handle, pool: Pool::new(), driven: false }
+    }
+
+    /// The same reader for a driver without a runtime, which polls the reads itself: what it does
+    /// between two polls happens before the snapshot is taken, or behind the read.
+    #[must_use]
+    pub fn driven(self) -> Self {
+        Self { driven: true, ..self }
     }
 
     /// Runs `read` on the pool, over a snapshot taken after this call.
@@ -36,6 +46,12 @@ impl Reader {
         &self,
         read: impl FnOnce(&Snapshot) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
+        if self.driven {
+            pending_once().await;
+            let result = read_from(&self.handle, read);
+            pending_once().await;
+            return result;
+        }
         let handle = Arc::clone(&self.handle);
         let job = move || {
             // Given back before the answer: nobody's database stays open behind it.
@@ -58,6 +74,20 @@ impl Reader {
     ) -> Result<T, ReadError> {
         read_from(&self.handle, read)
     }
+}
+
+/// Gives the thread back to whoever polls, once.
+async fn pending_once() {
+    let mut polled = false;
+    let once = std::future::poll_fn(|context| {
+        if polled {
+            return Poll::Ready(());
+        }
+        polled = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    });
+    once.await;
 }
 
 fn read_from<T>(
