@@ -305,8 +305,9 @@ fn after_a_failed_sync_nothing_is_vouched_for_until_all_is_written_again() {
 }
 
 /// A reader that came between the forgetting of the snapshot and the closing of the database left a
-/// snapshot of what was closed. After a commit that had landed nobody forgot it again: reads failed,
-/// or did not see a message whose ack was out, and whoever sent it again had it stored twice.
+/// snapshot of what was closed. After a commit that had landed nobody forgot it again: reads
+/// failed, or did not see a message whose ack was out, and whoever sent it again had it stored
+/// twice.
 #[test]
 fn readers_beside_a_recovery_leave_no_stale_snapshot() {
     let mut house = House::with_cache(1 << 20);
