@@ -29,8 +29,10 @@
 //!    the turns). In a room that delivers what is committed, it holds the frame until step 7.
 //! 6. **Stored.** `store::thread` takes what waits, `store::writer` (`Writer::step`) applies it in
 //!    one transaction and commits; `store::events` writes the rows, `store::record` their bytes.
-//! 7. **Acknowledged.** The commit's news go through a channel to `hub::rooms` (`Hub::committed`),
-//!    which moves the rooms' watermarks, sets the ids free and writes each connection its acks.
+//!    `store::disk` stands between redb and the file, so that a failed sync loses nothing.
+//! 7. **Acknowledged.** The commit's news go by way of `hub::news` to `hub::rooms`
+//!    (`Hub::committed`), which moves the rooms' watermarks, sets the ids free and writes each
+//!    connection its acks.
 //!
 //! Whoever only listens, over HTTP, has the same subscription: `http::event_stream`
 //! (`EventStream::chunk`) steps it when the answer has room for more.
