@@ -172,8 +172,7 @@ impl App {
     }
 
     /// What follows `after` in a room's log, up to `upto`, for a subscription that catches up: as
-    /// much as one turn gives.
-    /// `short`: bytes are scarce, and it shall be little.
+    /// much as one turn gives. `short`: bytes are scarce, and it shall be little.
     pub async fn log_part(
         &self,
         room: &Room,

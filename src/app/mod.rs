@@ -119,7 +119,7 @@ impl App {
 /// A read that failed: the reason goes to the log, the client hears that storage is at fault.
 fn unreadable(error: &ReadError) -> Refusal {
     if matches!(error, ReadError::NoSuchRoom) || error.is_too_late() || error.is_fault() {
-        // The first is part of every stop; of the second the writer tells, once.
+        // A room that goes and a stop come upon reads; of a fault the writer tells, once.
         tracing::debug!(%error, "a read was not possible");
     } else {
         tracing::error!(%error, "a read failed");
