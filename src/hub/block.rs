@@ -39,8 +39,9 @@ pub struct Part {
     pub(super) frames: Bytes,
     /// Everything up to this seq is in it; there may be more behind it.
     pub(super) upto: Seq,
-    /// How many events the room had with its last one; `None`: it has none.
-    pub(super) count: Option<u64>,
+    /// The seq of its last event, and how many the room had with it; `None`: it has none, as in a
+    /// gap that a crash has left.
+    pub(super) last: Option<(Seq, u64)>,
 }
 
 impl Block {
@@ -100,8 +101,8 @@ impl Block {
         let upto = if to < wanted { self.index[to - 1].seq } else { upto };
         let skipped = usize::from(mutation::is(Mutation::LastOfPageSkipped));
         let to = to.saturating_sub(skipped).max(from);
-        let count = (to > from).then(|| self.index[to - 1].count);
-        Some(Part { frames: self.frames.slice(end_of(from)..end_of(to)), upto, count })
+        let last = self.index[from..to].last().map(|entry| (entry.seq, entry.count));
+        Some(Part { frames: self.frames.slice(end_of(from)..end_of(to)), upto, last })
     }
 }
 

@@ -29,4 +29,4 @@ pub use news::{News, NewsReceiver};
 pub use room::{Closed, Post, Reservation, Reserve, Room};
 pub use rooms::Hub;
 pub use state::{Cut, Member, PublishError};
-pub use subscription::{Gone, Step, Subscription};
+pub use subscription::{Gone, Position, Step, Subscription};

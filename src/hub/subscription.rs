@@ -25,10 +25,18 @@ pub struct Subscription {
     held: Option<Item>,
     /// Everything up to this seq has been handed out.
     cursor: Seq,
-    /// How many events there were up to it; `None`: only the log knows.
-    count: Option<u64>,
+    /// The last event handed out, or where it began. Behind the cursor where a crash has left a gap.
+    position: Position,
     /// The log serves up to here, then the channel; `None`: live.
     catch_up: Option<Seq>,
+}
+
+/// A place in a room's log, as a member is told it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    pub seq: Seq,
+    /// How many events there were up to it; `None`: only the log knows.
+    pub count: Option<u64>,
 }
 
 /// What the driver does next.
@@ -75,15 +83,15 @@ impl Subscription {
         let cursor = after.map_or(cut.head, |after| after.min(cut.head));
         // Also who wants only what comes finds it in the log where it lies between head and seam.
         let catch_up = (after.is_some() || cut.seam > cut.head).then_some(cut.seam);
-        let count = known_count(&cut, cursor);
+        let position = begin(&cut, cursor);
         let (live, held) = (cut.live, None);
-        Self { room, connection, user, live, held, cursor, count, catch_up }
+        Self { room, connection, user, live, held, cursor, position, catch_up }
     }
 
     /// Begins anew behind `after`, from another cut.
     pub fn restart(&mut self, cut: Cut, after: Seq) {
         self.cursor = after.min(cut.head);
-        self.count = known_count(&cut, self.cursor);
+        self.position = begin(&cut, self.cursor);
         self.live = cut.live;
         self.held = None;
         self.catch_up = Some(cut.seam);
@@ -99,11 +107,10 @@ impl Subscription {
         &self.connection
     }
 
-    /// The last seq handed out, and how many events there were up to it; `None`: only the log
-    /// knows.
+    /// What the member has been handed so far.
     #[must_use]
-    pub fn position(&self) -> (Seq, Option<u64>) {
-        (self.cursor, self.count)
+    pub fn position(&self) -> Position {
+        self.position
     }
 
     /// What to do next; call again until it is [`Step::Idle`] or [`Step::Gone`].
@@ -148,7 +155,7 @@ impl Subscription {
                     // The channel of a cut begins right behind it.
                     debug_assert!(first > self.cursor);
                     self.cursor = last;
-                    self.count = Some(count);
+                    self.position = Position { seq: last, count: Some(count) };
                     return Step::Send(frames);
                 }
                 Ok(Item::Typing { user, .. }) if user == self.user => {}
@@ -178,14 +185,17 @@ impl Subscription {
     pub fn page(&mut self, part: Part) -> Bytes {
         debug_assert!(part.upto > self.cursor);
         self.cursor = part.upto;
-        self.count = part.count.or(self.count);
+        if let Some((seq, count)) = part.last {
+            self.position = Position { seq, count: Some(count) };
+        }
         part.frames
     }
 }
 
-/// How many events there were up to `cursor`, as far as the cut tells.
-fn known_count(cut: &Cut, cursor: Seq) -> Option<u64> {
-    if cursor == cut.head { Some(cut.count) } else { (cursor == 0).then_some(0) }
+/// A beginning at `cursor`, with as much as the cut tells of it.
+fn begin(cut: &Cut, cursor: Seq) -> Position {
+    let count = if cursor == cut.head { Some(cut.count) } else { (cursor == 0).then_some(0) };
+    Position { seq: cursor, count }
 }
 
 impl Drop for Subscription {

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use tempfile::TempDir;
 
 use super::{
-    BlockLimits, Connection, Gone, Hub, Member, Post, PublishError, Reserve, Room, Step,
+    BlockLimits, Connection, Gone, Hub, Member, Position, Post, PublishError, Reserve, Room, Step,
     Subscription,
 };
 use crate::domain::limits::SEQ_JUMP;
@@ -186,7 +186,7 @@ fn a_member_hears_what_comes_and_with_after_what_came() {
     assert_eq!(seqs(&house.hear(&mut plain)), [2]);
     house.commit();
     assert_eq!(seqs(&house.hear(&mut resuming)), [1, 2]);
-    assert_eq!(resuming.position(), (2, Some(2)));
+    assert_eq!(resuming.position(), Position { seq: 2, count: Some(2) });
 }
 
 #[test]
@@ -222,16 +222,37 @@ fn the_count_told_belongs_to_the_cursor() {
         house.say(text);
     }
     let (resuming, _) = house.subscribe(Some(1));
-    assert_eq!(resuming.position(), (1, None));
+    assert_eq!(resuming.position(), Position { seq: 1, count: None });
     assert_eq!(house.room().uncommitted_count(1), Some(1));
     house.commit();
     assert_eq!(house.room().uncommitted_count(1), None, "the log knows");
     let (mut again, _) = house.subscribe(None);
-    assert_eq!(again.position(), (3, Some(3)));
+    assert_eq!(again.position(), Position { seq: 3, count: Some(3) });
     again.restart(house.room().cut().unwrap(), 0);
-    assert_eq!(again.position(), (0, Some(0)));
+    assert_eq!(again.position(), Position { seq: 0, count: Some(0) });
     house.hear(&mut again);
-    assert_eq!(again.position(), (3, Some(3)));
+    assert_eq!(again.position(), Position { seq: 3, count: Some(3) });
+}
+
+/// A block of the log that ended in the gap that a crash had left carried the position with it:
+/// `joined`, asked for again, told a head that no event has and nobody heard of.
+#[test]
+fn a_position_is_that_of_an_event_also_where_a_gap_is_read() {
+    let mut house = House::new();
+    house.say("one");
+    house.commit();
+    let mut house = house.crash();
+    let last = house.say("behind the gap").seq;
+    house.commit();
+    // Somebody wants only the end of it: what comes before is a block of its own, without events.
+    house.hub.log.part_now(&house.room(), last - 1, last).unwrap();
+    let (mut resuming, _) = house.subscribe(Some(1));
+    let Step::ReadLog { after, upto } = resuming.step() else { panic!("behind") };
+    let part = house.hub.log.part_now(resuming.room(), after, upto).unwrap();
+    assert!(resuming.page(part).is_empty());
+    assert_eq!(resuming.position(), Position { seq: 1, count: None });
+    assert_eq!(seqs(&house.hear(&mut resuming)), [last]);
+    assert_eq!(resuming.position(), Position { seq: last, count: Some(2) });
 }
 
 #[test]

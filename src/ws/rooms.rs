@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use crate::domain::{RoomId, Seq};
-use crate::hub::{Cut, Part, Room, Step, Subscription};
+use crate::hub::{Cut, Part, Position, Room, Step, Subscription};
 use crate::protocol::ServerFrame;
 use crate::transport::Outbound;
 
@@ -96,8 +96,8 @@ impl Rooms {
     pub(super) fn uncounted(&self, room: RoomId) -> Option<(Arc<Room>, Seq)> {
         let inner = self.inner();
         let Joined { subscription, .. } = inner.rooms.get(&room)?;
-        let (cursor, count) = subscription.position();
-        count.is_none().then(|| (Arc::clone(subscription.room()), cursor))
+        let Position { seq, count } = subscription.position();
+        count.is_none().then(|| (Arc::clone(subscription.room()), seq))
     }
 
     /// Says where the connection is in a room; `uncounted`: how many messages there were up to
@@ -113,8 +113,8 @@ impl Rooms {
         let mut inner = self.inner();
         if let Some(Joined { subscription, .. }) = inner.rooms.get_mut(&room) {
             hand_over(subscription, outbound);
-            let (head, count) = subscription.position();
-            outbound.queue(frame(subscription.room(), head, count.unwrap_or(uncounted)));
+            let Position { seq, count } = subscription.position();
+            outbound.queue(frame(subscription.room(), seq, count.unwrap_or(uncounted)));
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use parlor::app::App;
 use parlor::domain::{Limits, Refusal, RoomId, Seq, UserId};
-use parlor::hub::{Connection, Cut, Part, Room, Step, Subscription};
+use parlor::hub::{Connection, Cut, Part, Position, Room, Step, Subscription};
 use parlor::protocol::{Joined as JoinedFrame, ServerFrame};
 use parlor::transport::{Budget, Outbound};
 use serde_json::Value;
@@ -83,10 +83,10 @@ impl Seat {
         let Some(live) = self.room(room) else { return false };
         let Some(after) = after else {
             self.hand_over(room);
-            let (head, count) = self.rooms[&room].subscription.position();
+            let Position { seq, count } = self.rooms[&room].subscription.position();
             // Where only the log knows the count, a session asks it; nobody here looks at it.
             let count = count.unwrap_or_default();
-            self.queue_joined(&live, (head, live.first(), count), reference);
+            self.queue_joined(&live, (seq, live.first(), count), reference);
             return true;
         };
         let Ok(cut) = live.cut() else { return false };

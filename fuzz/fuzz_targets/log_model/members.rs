@@ -61,7 +61,7 @@ impl World {
                     let frames = subscription.page(part);
                     self.hear(number, &frames);
                     let next = self.model.next(self.clients[number].cursor);
-                    let (position, _) = subscription.position();
+                    let position = subscription.position().seq;
                     assert!(next.is_none_or(|next| next.stamp.seq > position), "{next:?} left out");
                     self.clients[number].cursor = position;
                 }
@@ -76,7 +76,7 @@ impl World {
                 }
                 Step::Gone(gone) => panic!("{gone:?}"),
             }
-            assert_eq!(subscription.position().0, self.clients[number].cursor);
+            assert_eq!(subscription.position().seq, self.clients[number].cursor);
         }
         self.clients[number].subscription = Some(subscription);
         false

@@ -101,7 +101,7 @@ fn who_may_take_little_gets_at_least_one_event() {
         let Find::Found(part) = house.hub.log.blocks.find(&house.room(), 0, 3, most) else {
             panic!("it is kept")
         };
-        assert_eq!((part.upto, part.count), (upto, Some(upto)), "{most}");
+        assert_eq!((part.upto, part.last), (upto, Some((upto, upto))), "{most}");
         assert_eq!(seqs(&parse(&part.frames)).len() as u64, upto);
     }
 }
@@ -127,7 +127,7 @@ fn a_member_gets_nothing_from_behind_its_cut() {
         panic!("it was read");
     };
     assert_eq!(seqs(&parse(&part.frames)), [2, 3]);
-    assert_eq!((part.upto, part.count), (3, Some(3)));
+    assert_eq!((part.upto, part.last), (3, Some((3, 3))));
 }
 
 #[test]
@@ -277,7 +277,7 @@ impl Model {
             let chats = parse(&part.frames);
             heard.extend(seqs(&chats));
             let count = |seq| self.committed.iter().find(|(known, _)| *known == seq).unwrap().1;
-            assert_eq!(part.count, seqs(&chats).last().map(|last| count(*last)));
+            assert_eq!(part.last, seqs(&chats).last().map(|last| (*last, count(*last))));
         }
         let behind = self.committed.iter().map(|(seq, _)| *seq).filter(|seq| *seq > after);
         assert_eq!(heard, behind.collect::<Vec<_>>(), "behind {after}");

@@ -28,7 +28,7 @@ fn a_message_is_heard_with_its_commit_which_rings() {
     assert!(!is_rung(&live), "there is nothing to hear yet");
     assert_eq!(house.hear(&mut live), NOTHING);
     assert_eq!(house.hear(&mut live), NOTHING, "however often one looks");
-    assert_eq!(live.position(), (0, Some(0)));
+    assert_eq!(live.position(), Position { seq: 0, count: Some(0) });
     house.commit();
     assert!(is_rung(&live));
     assert_eq!(seqs(&house.hear(&mut live)), [1]);
@@ -36,7 +36,7 @@ fn a_message_is_heard_with_its_commit_which_rings() {
     house.commit();
     house.say("three");
     assert_eq!(seqs(&house.hear(&mut live)), [2], "up to the watermark and no further");
-    assert_eq!(live.position(), (2, Some(2)));
+    assert_eq!(live.position(), Position { seq: 2, count: Some(2) });
 }
 
 #[test]
@@ -67,7 +67,11 @@ fn who_comes_in_is_not_told_of_what_is_held_and_hears_it_when_it_is_committed() 
     assert_eq!(head, 1);
     let (mut resuming, _) = house.subscribe(Some(0));
     let (mut ahead, _) = house.subscribe(Some(2));
-    assert_eq!(ahead.position(), (1, Some(1)), "a seq that was never heard is no place to begin");
+    assert_eq!(
+        ahead.position(),
+        Position { seq: 1, count: Some(1) },
+        "a seq that was never heard is no place to begin"
+    );
     assert_eq!(house.hear(&mut plain), NOTHING);
     assert_eq!(seqs(&house.hear(&mut resuming)), [1]);
     let (mut again, _) = house.subscribe(None);
@@ -83,7 +87,7 @@ fn who_comes_in_is_not_told_of_what_is_held_and_hears_it_when_it_is_committed() 
     for mut subscription in [plain, resuming, ahead, again] {
         assert!(is_rung(&subscription));
         assert_eq!(seqs(&house.hear(&mut subscription)), [2, 3, 4, 5, 6]);
-        assert_eq!(subscription.position(), (6, Some(6)));
+        assert_eq!(subscription.position(), Position { seq: 6, count: Some(6) });
     }
 }
 
