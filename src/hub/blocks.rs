@@ -79,6 +79,16 @@ struct State {
     kept: usize,
 }
 
+/// Where a block begins that has to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// Where others a few messages behind find what they want in it too.
+    Aligned,
+    /// With what the member wants next. Who has read a block in vain reads this one: what it read
+    /// may be dropped for another's before it comes again, and so on without end.
+    Here,
+}
+
 /// Stands at the first seq that it knows about.
 #[derive(Debug)]
 enum Slot {
@@ -136,9 +146,9 @@ impl Blocks {
     /// Looks for what comes behind `after`, up to `upto`, which is committed and greater; of that
     /// the member gets `most` bytes, or one event.
     #[must_use]
-    pub fn find(&self, room: &Room, after: Seq, upto: Seq, most: usize) -> Find {
+    pub fn find(&self, room: &Room, after: Seq, upto: Seq, most: usize, begin: Begin) -> Find {
         let mut state = self.state();
-        match state.look(room.id(), after, &self.0.limits) {
+        match state.look(room.id(), after, begin, &self.0.limits) {
             Look::Found(block) => match block.part(after, upto, most) {
                 Some(part) => Find::Found(part),
                 // It was looked up by what it has.
@@ -227,17 +237,20 @@ impl State {
         self.clock
     }
 
-    fn look(&mut self, room: RoomId, after: Seq, limits: &BlockLimits) -> Look {
+    fn look(&mut self, room: RoomId, after: Seq, begin: Begin, limits: &BlockLimits) -> Look {
         let next = after + 1;
         let now = self.next();
-        // From 1: 0 is no seq.
-        let aligned = (next - next % limits.align).max(1);
+        let start = match begin {
+            // From 1: 0 is no seq.
+            Begin::Aligned => (next - next % limits.align).max(1),
+            Begin::Here => next,
+        };
         let Some(slots) = self.rooms.get_mut(&room) else {
-            return Look::Nothing { first: aligned, before: Seq::MAX };
+            return Look::Nothing { first: start, before: Seq::MAX };
         };
         let before = slots.range(next + 1..).next().map_or(Seq::MAX, |(first, _)| *first);
         let first = match slots.range_mut(..=next).next_back() {
-            None => aligned,
+            None => start,
             Some((first, Slot::Kept { block, used })) => {
                 if (block.first()..=block.last()).contains(&next) {
                     let block = Arc::clone(block);
@@ -246,7 +259,7 @@ impl State {
                     self.by_use.insert(now, (room, *first));
                     return Look::Found(block);
                 }
-                aligned.max(block.last() + 1)
+                start.max(block.last() + 1)
             }
             Some((first, Slot::Reading { over, .. })) => {
                 // How far it will come is not known yet; as far as this if the seqs have no gap.
@@ -254,7 +267,7 @@ impl State {
                 if next < expected {
                     return Look::Busy(over.subscribe());
                 }
-                aligned.max(expected)
+                start.max(expected)
             }
         };
         Look::Nothing { first, before }
@@ -300,7 +313,7 @@ impl State {
 
 impl Ticket {
     /// Reads the block and keeps it, if it is still wanted. Gives the part of the member that got
-    /// the ticket; `None`: the block ends before it, ask again.
+    /// the ticket; `None`: the block ends before it, ask again for one that begins there.
     pub fn read(self, snapshot: &Snapshot) -> Result<Option<Part>, ReadError> {
         let page = snapshot.log(self.room, self.first, self.last, self.size)?;
         Ok(self.fill(page))

@@ -4,7 +4,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Room;
 use super::block::Part;
-use super::blocks::{BlockLimits, Blocks, Find};
+use super::blocks::{Begin, BlockLimits, Blocks, Find};
 use crate::domain::Seq;
 use crate::domain::limits::{CATCH_UP_READS, CATCH_UP_TURNS, LONE_PART_BYTES};
 use crate::store::{ReadError, Reader};
@@ -48,8 +48,9 @@ impl Log {
         short: bool,
     ) -> Result<Part, ReadError> {
         let most = if short { LONE_PART_BYTES } else { usize::MAX };
+        let mut begin = Begin::Aligned;
         loop {
-            match self.blocks.find(room, after, upto, most) {
+            match self.blocks.find(room, after, upto, most, begin) {
                 Find::Found(part) => return Ok(part),
                 Find::Busy(mut reading) => {
                     // Nothing is ever sent: it fails when the reading is over.
@@ -61,6 +62,7 @@ impl Log {
                     if let Some(part) = read {
                         return Ok(part);
                     }
+                    begin = Begin::Here;
                 }
             }
         }
@@ -68,8 +70,9 @@ impl Log {
 
     /// The same on the caller's thread, for drivers that have no runtime.
     pub fn part_now(&self, room: &Room, after: Seq, upto: Seq) -> Result<Part, ReadError> {
+        let mut begin = Begin::Aligned;
         loop {
-            let ticket = match self.blocks.find(room, after, upto, usize::MAX) {
+            let ticket = match self.blocks.find(room, after, upto, usize::MAX, begin) {
                 Find::Found(part) => return Ok(part),
                 Find::Read(ticket) => ticket,
                 // Whoever reads it cannot go on before this does.
@@ -79,6 +82,7 @@ impl Log {
             if let Some(part) = read {
                 return Ok(part);
             }
+            begin = Begin::Here;
         }
     }
 }

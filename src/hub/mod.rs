@@ -21,7 +21,7 @@ mod subscription;
 mod tests;
 
 pub use block::Part;
-pub use blocks::{BlockLimits, Blocks, Find, Ticket};
+pub use blocks::{Begin, BlockLimits, Blocks, Find, Ticket};
 pub use connection::Connection;
 pub use connections::Connections;
 pub use log::{Log, Turn};

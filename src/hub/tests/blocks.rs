@@ -6,8 +6,8 @@ use futures_util::FutureExt;
 use proptest::prelude::*;
 
 use super::{House, SMALL_BLOCKS, parse, room_id, seqs, user};
-use crate::domain::{DisplayName, Seq, SessionId, Username};
-use crate::hub::{Find, Part, Room, Ticket};
+use crate::domain::{DisplayName, Limits, Seq, SessionId, Username};
+use crate::hub::{Begin, BlockLimits, Find, Hub, Part, Room, Ticket};
 use crate::store::{Command, DeleteUser, ReadError, Reply, SignUp};
 
 impl House {
@@ -20,7 +20,7 @@ impl House {
 
     fn find(&self, after: Seq) -> Find {
         let room = self.room();
-        self.hub.log.blocks.find(&room, after, room.committed_seq(), usize::MAX)
+        self.hub.log.blocks.find(&room, after, room.committed_seq(), usize::MAX, Begin::Aligned)
     }
 
     fn found(&self, after: Seq) -> Part {
@@ -98,12 +98,39 @@ fn who_may_take_little_gets_at_least_one_event() {
     house.say_many(3);
     let whole = house.parts(0)[0].frames.len();
     for (most, upto) in [(0, 1), (whole / 3, 1), (whole - 1, 2), (whole, 3)] {
-        let Find::Found(part) = house.hub.log.blocks.find(&house.room(), 0, 3, most) else {
-            panic!("it is kept")
-        };
+        let blocks = &house.hub.log.blocks;
+        let found = blocks.find(&house.room(), 0, 3, most, Begin::Aligned);
+        let Find::Found(part) = found else { panic!("it is kept") };
         assert_eq!((part.upto, part.last), (upto, Some((upto, upto))), "{most}");
         assert_eq!(seqs(&parse(&part.frames)).len() as u64, upto);
     }
+}
+
+/// Each read the block before the one it wanted, and had it dropped by the other's before it came
+/// back: neither ever got on.
+#[test]
+fn two_that_drop_each_others_blocks_get_on_all_the_same() {
+    let mut house = House::new();
+    for _ in 1..=8 {
+        // Each takes a block of its own.
+        house.say(&"x".repeat(SMALL_BLOCKS.block.bytes));
+    }
+    house.commit();
+    let limits = BlockLimits { kept_bytes: 0, ..SMALL_BLOCKS };
+    let (reader, queue) = (house.reader.clone().driven(), house.queue.clone());
+    let hub = Hub::with_blocks(reader, queue, 1, &Limits::default(), limits);
+    let room = house.room();
+    let mut waiting = [2, 6].map(|after| Some(Box::pin(hub.log.part(&room, after, 8, false))));
+    for _ in 0..100 {
+        for part in &mut waiting {
+            // Once to look and once to read: the other comes behind it.
+            for _ in 0..2 {
+                let done = part.as_mut().is_some_and(|part| part.now_or_never().is_some());
+                *part = part.take().filter(|_| !done);
+            }
+        }
+    }
+    assert!(waiting.iter().all(Option::is_none), "somebody waits for ever");
 }
 
 #[test]
@@ -123,9 +150,9 @@ fn a_member_gets_nothing_from_behind_its_cut() {
     let mut house = House::new();
     house.say_many(5);
     house.heard(0);
-    let Find::Found(part) = house.hub.log.blocks.find(&house.room(), 1, 3, usize::MAX) else {
-        panic!("it was read");
-    };
+    let blocks = &house.hub.log.blocks;
+    let found = blocks.find(&house.room(), 1, 3, usize::MAX, Begin::Aligned);
+    let Find::Found(part) = found else { panic!("it was read") };
     assert_eq!(seqs(&parse(&part.frames)), [2, 3]);
     assert_eq!((part.upto, part.last), (3, Some((3, 3))));
 }
