@@ -8,7 +8,7 @@ use crate::domain::limits::POST_TRIES;
 use crate::domain::{Identity, MessageBody, MessageId, Millis, Refusal, RoomId, RoomRef, Seq};
 use crate::hub::{Connection, Part, Post, PublishError, Reservation, Reserve, Room};
 use crate::mutation::{self, Mutation};
-use crate::store::{Page, PageRequest};
+use crate::store::{Page, PageRequest, Snapshot};
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +100,8 @@ impl App {
         body: &MessageBody,
     ) -> Result<Option<Posted>, Refusal> {
         let (user, id, room) = (caller.identity.user_id, id.clone(), room.id());
-        let stored = self.read(move |snapshot| snapshot.by_client_id(user, &id, room)).await?;
+        let find = move |snapshot: &Snapshot| snapshot.by_client_id(user, &id, room);
+        let stored = self.reader.look_up(find).await.map_err(|error| unreadable(&error))?;
         match stored {
             None => Ok(None),
             Some(event) if event.body == *body || mutation::is(Mutation::TextNotCompared) => {

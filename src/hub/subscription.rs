@@ -25,7 +25,7 @@ pub struct Subscription {
     held: Option<Item>,
     /// Everything up to this seq has been handed out.
     cursor: Seq,
-    /// The last event handed out, or where it began. Behind the cursor where a crash has left a gap.
+    /// The last event handed out, or where it began; behind the cursor where a crash left a gap.
     position: Position,
     /// The log serves up to here, then the channel; `None`: live.
     catch_up: Option<Seq>,

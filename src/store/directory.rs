@@ -9,7 +9,7 @@ use redb::StorageBackend;
 use redb::backends::FileBackend;
 
 use super::OpenError;
-use crate::domain::limits::STOP_MARK_BYTES;
+use crate::domain::limits::{READ_AHEAD_BYTES, READ_AHEAD_STEP, STOP_MARK_BYTES};
 
 /// The database's file in the data directory.
 pub(super) const DATABASE_FILE: &str = "parlor.redb";
@@ -73,7 +73,7 @@ fn sync(directory: &Path) -> std::io::Result<()> {
 }
 
 /// The database's file, which must begin as one.
-pub(super) fn open(path: &Path) -> Result<Arc<dyn StorageBackend>, OpenError> {
+pub(super) fn open(path: &Path) -> Result<(Arc<dyn StorageBackend>, File), OpenError> {
     let unreadable = |source| OpenError::Unreadable { path: path.to_owned(), source };
     let file = OpenOptions::new().read(true).write(true).open(path).map_err(unreadable)?;
     let mut head = Vec::with_capacity(MAGIC.len());
@@ -92,7 +92,22 @@ pub(super) fn open(path: &Path) -> Result<Arc<dyn StorageBackend>, OpenError> {
         Err(TryLockError::Error(source)) => return Err(unreadable(source)),
     }
     forget_cached(&file).map_err(unreadable)?;
-    file_backend(path, file)
+    let same = file.try_clone().map_err(unreadable)?;
+    Ok((file_backend(path, file)?, same))
+}
+
+/// Reads the file from end to end beside the walk that redb makes over all of it in another order
+/// and page by page, so that the walk finds it in the kernel's memory. Advice alone to do so
+/// (`WILLNEED`) gained nothing.
+pub(super) fn read_ahead(file: File) {
+    let ahead = move || {
+        let mut bytes = vec![0; READ_AHEAD_STEP];
+        let mut file = file.take(READ_AHEAD_BYTES);
+        // What cannot be read the walk will find too.
+        while file.read(&mut bytes).is_ok_and(|read| read > 0) {}
+    };
+    // Without the thread the walk only takes longer.
+    let _ = std::thread::Builder::new().name("read-ahead".to_owned()).spawn(ahead);
 }
 
 /// Whoever ran before may have died over a failed sync. Then the kernel's memory holds pages that

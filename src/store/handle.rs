@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use redb::{Database, ReadableDatabase, StorageBackend, WriteTransaction};
+use redb::{Database, ReadableDatabase, RepairSession, StorageBackend, WriteTransaction};
 
 use super::disk::Disk;
 use super::schema::{self, NewDatabase};
@@ -136,12 +136,12 @@ impl Handle {
         new: &NewDatabase,
     ) -> Result<(Self, Opened), OpenError> {
         let cache_bytes = options.cache_bytes;
-        let (path, stop_mark, bytes) = match &options.place {
+        let Found { path, stop_mark, bytes, file } = match &options.place {
             Place::Directory(directory) => open_directory(directory, cache_bytes, new)?,
             Place::Medium(medium) => open_medium(medium, cache_bytes, new)?,
         };
         let disk = Disk::new(bytes);
-        let database = open_database(&disk, &path, cache_bytes)?;
+        let database = open_database(&disk, &path, cache_bytes, file)?;
         let not_writable = |source| directory::not_writable(&path, source);
         let mark = stop_mark.read().map_err(not_writable)?;
         let opened = schema::start(&database, &path, &mark, new.log)?;
@@ -215,7 +215,7 @@ impl Handle {
         self.close();
         // Whatever was reported before is being seen to.
         let _ = self.faults.1.try_recv();
-        let database = open_database(&self.disk, &self.path, self.cache_bytes)?;
+        let database = open_database(&self.disk, &self.path, self.cache_bytes, None)?;
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
         Ok(())
     }
@@ -231,7 +231,14 @@ impl Handle {
     }
 }
 
-type Found = (PathBuf, StopMark, Arc<dyn StorageBackend>);
+/// A database in its place, not open yet.
+struct Found {
+    path: PathBuf,
+    stop_mark: StopMark,
+    bytes: Arc<dyn StorageBackend>,
+    /// The same bytes, if the kernel has them.
+    file: Option<File>,
+}
 
 fn open_directory(
     directory: &Path,
@@ -250,8 +257,8 @@ fn open_directory(
         directory::write_mark(&lock, &schema::stop_mark(new.log, 0, 0)).map_err(not_writable)?;
         directory::publish(directory).map_err(not_writable)?;
     }
-    let bytes = directory::open(&path)?;
-    Ok((path, StopMark::File(lock), bytes))
+    let (bytes, file) = directory::open(&path)?;
+    Ok(Found { path, stop_mark: StopMark::File(lock), bytes, file: Some(file) })
 }
 
 fn open_medium(medium: &Medium, cache_bytes: usize, new: &NewDatabase) -> Result<Found, OpenError> {
@@ -264,7 +271,7 @@ fn open_medium(medium: &Medium, cache_bytes: usize, new: &NewDatabase) -> Result
         let mark = schema::stop_mark(new.log, 0, 0);
         stop_mark.write(&mark).map_err(|source| directory::not_writable(&path, source))?;
     }
-    Ok((path, stop_mark, Arc::clone(&medium.bytes)))
+    Ok(Found { path, stop_mark, bytes: Arc::clone(&medium.bytes), file: None })
 }
 
 fn create(
@@ -281,7 +288,13 @@ fn create(
     database.close().map_err(std::io::Error::other)
 }
 
-fn open_database(disk: &Disk, path: &Path, cache_bytes: usize) -> Result<Database, OpenError> {
+/// `file`: is to be read ahead of a walk over all of it.
+fn open_database(
+    disk: &Disk,
+    path: &Path,
+    cache_bytes: usize,
+    file: Option<File>,
+) -> Result<Database, OpenError> {
     let unreadable = |source| OpenError::Unreadable { path: path.to_owned(), source };
     let foreign = |reason: String| OpenError::Foreign { path: path.to_owned(), reason };
     let attached = disk.attach().map_err(unreadable)?;
@@ -290,7 +303,14 @@ fn open_database(disk: &Disk, path: &Path, cache_bytes: usize) -> Result<Databas
         return Err(OpenError::Empty(path.to_owned()));
     }
     // redb trusts a file that was closed properly and may panic over one that was cut short since.
-    let open = || Database::builder().set_cache_size(cache_bytes).create_with_backend(attached);
+    let file = Mutex::new(file);
+    let at_walk = move |_: &mut RepairSession| {
+        let file = file.lock().unwrap_or_else(PoisonError::into_inner).take();
+        file.into_iter().for_each(directory::read_ahead);
+    };
+    let mut builder = Database::builder();
+    builder.set_cache_size(cache_bytes).set_repair_callback(at_walk);
+    let open = || builder.create_with_backend(attached);
     match catch_unwind(AssertUnwindSafe(open)) {
         Ok(Ok(database)) => Ok(database),
         Ok(Err(error)) => Err(OpenError::of(path, error.into())),

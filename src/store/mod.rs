@@ -17,6 +17,7 @@ mod reader;
 pub mod record;
 mod rooms;
 mod schema;
+mod snapshot;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -31,10 +32,10 @@ pub use command::{
 pub use error::{OpenError, ReadError, SubmitError};
 pub use handle::{Health, Medium, Opened, Place, StoreOptions};
 pub use queue::WriteQueue;
-pub use reader::{
-    Account, Head, LogPage, LoggedEvent, Page, PageRequest, PageSize, Reader, RoomRow, Session,
-    Snapshot,
-};
+pub use reader::Reader;
 pub use schema::NewDatabase;
+pub use snapshot::{
+    Account, Head, LogPage, LoggedEvent, Page, PageRequest, PageSize, RoomRow, Session, Snapshot,
+};
 pub use thread::{DrivenWriter, WriterEnd, WriterThread};
 pub use writer::{CommitMode, Committed, EndedSessions, Writer};

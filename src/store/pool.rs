@@ -1,6 +1,6 @@
 //! The threads that read the database: a page that is not in the cache may take milliseconds, which
 //! no runtime worker can spare. Under load a thread goes from one read to the next without being
-//! woken, so that looking up the id of a message costs little more than the look-up.
+//! woken.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
