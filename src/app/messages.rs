@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::{App, unreadable};
 use crate::domain::limits::POST_TRIES;
-use crate::domain::{Identity, MessageBody, MessageId, Millis, Refusal, RoomId, RoomRef, Seq};
+use crate::domain::{
+    ChatEvent, Identity, MessageBody, MessageId, Millis, Refusal, RoomId, RoomRef, Seq, Stamp,
+};
 use crate::hub::{Connection, Part, Post, PublishError, Reservation, Reserve, Room};
 use crate::mutation::{self, Mutation};
 use crate::store::{Page, PageRequest, Snapshot};
@@ -17,6 +19,12 @@ pub enum Posted {
     Published { seq: Seq, at: Millis },
     /// It was stored before, under the same id.
     Duplicate { seq: Seq, at: Millis },
+}
+
+/// What came of looking for an id before publishing under it.
+enum Once {
+    Found(ChatEvent),
+    Tried(Result<Stamp, PublishError>),
 }
 
 /// Who says it, and through which socket.
@@ -38,77 +46,66 @@ impl App {
         self.rates.messages.check(&caller.identity.user_id)?;
         for _ in 0..POST_TRIES {
             let room = self.live_room(room).await?;
-            let reservation = match &id {
-                None => None,
-                Some(id) => match room.reserve(caller.identity.user_id, id) {
+            let post = Post {
+                user: caller.identity.user_id,
+                username: caller.identity.username.as_str().into(),
+                body: body.clone(),
+                from: caller.connection.clone(),
+            };
+            let published = match &id {
+                None => room.publish(post, None, self.clock.now()),
+                Some(id) => match room.reserve(post.user, id) {
                     Reserve::Closed => continue,
                     Reserve::Busy(outcome) => {
                         // It ends by being dropped, when the other message is stored or given up.
                         // What is found stored needs no reservation: a crowd that waited for it is
                         // answered at once and not one by one.
                         let _ = outcome.await;
-                        if let Some(posted) = self.stored_before(caller, &room, id, &body).await? {
-                            return Ok(posted);
+                        let (user, id, room) = (post.user, id.clone(), room.id());
+                        let find =
+                            move |snapshot: &Snapshot| snapshot.by_client_id(user, &id, room);
+                        match self.read(find).await? {
+                            Some(event) => return stored_before(&event, &body),
+                            None => continue,
                         }
-                        continue;
                     }
                     Reserve::Mine(reservation) => {
-                        if !mutation::is(Mutation::NotLookedUp)
-                            && let Some(posted) =
-                                self.stored_before(caller, &room, id, &body).await?
-                        {
-                            return Ok(posted);
+                        match self.publish_once(&room, post, id.clone(), reservation).await? {
+                            Once::Found(event) => return stored_before(&event, &body),
+                            Once::Tried(published) => published,
                         }
-                        Some(reservation)
                     }
                 },
             };
-            match self.publish(caller, &room, &body, reservation) {
+            match published {
                 Err(PublishError::Closed) => {}
                 Err(PublishError::Refused(refusal)) => return Err(refusal),
-                Ok(posted) => return Ok(posted),
+                Ok(Stamp { seq, at, .. }) => return Ok(Posted::Published { seq, at }),
             }
         }
         Err(Refusal::Overloaded)
     }
 
-    fn publish(
-        &self,
-        caller: &Caller,
-        room: &Arc<Room>,
-        body: &MessageBody,
-        reservation: Option<Reservation>,
-    ) -> Result<Posted, PublishError> {
-        let post = Post {
-            user: caller.identity.user_id,
-            username: caller.identity.username.as_str().into(),
-            body: body.clone(),
-            from: caller.connection.clone(),
-        };
-        let stamp = room.publish(post, reservation, self.clock.now())?;
-        Ok(Posted::Published { seq: stamp.seq, at: stamp.at })
-    }
-
-    /// Looks for the id in the table. What is there was stored; that nothing is there tells
+    /// Looks for the id in the table and publishes if it is not there. That nothing is there tells
     /// something only to whoever held the reservation before the snapshot was taken: until a
-    /// message is in the table, its id is reserved.
-    async fn stored_before(
+    /// message is in the table, its id is reserved. Both are done by the thread that reads, so that
+    /// the message need not wait for another to wake.
+    async fn publish_once(
         &self,
-        caller: &Caller,
         room: &Arc<Room>,
-        id: &MessageId,
-        body: &MessageBody,
-    ) -> Result<Option<Posted>, Refusal> {
-        let (user, id, room) = (caller.identity.user_id, id.clone(), room.id());
-        let find = move |snapshot: &Snapshot| snapshot.by_client_id(user, &id, room);
-        let stored = self.reader.look_up(find).await.map_err(|error| unreadable(&error))?;
-        match stored {
-            None => Ok(None),
-            Some(event) if event.body == *body || mutation::is(Mutation::TextNotCompared) => {
-                Ok(Some(Posted::Duplicate { seq: event.stamp.seq, at: event.stamp.at }))
+        post: Post,
+        id: MessageId,
+        reservation: Reservation,
+    ) -> Result<Once, Refusal> {
+        let (room, clock) = (Arc::clone(room), self.clock.clone());
+        let once = move |snapshot: &Snapshot| {
+            let found = snapshot.by_client_id(post.user, &id, room.id())?;
+            if let Some(event) = found.filter(|_| !mutation::is(Mutation::NotLookedUp)) {
+                return Ok(Once::Found(event));
             }
-            Some(_) => Err(Refusal::IdConflict),
-        }
+            Ok(Once::Tried(room.publish(post, Some(reservation), clock.now())))
+        };
+        self.read(once).await
     }
 
     /// Posts and waits until the message is on disk.
@@ -183,4 +180,12 @@ impl App {
     ) -> Result<Part, Refusal> {
         self.hub.log.part(room, after, upto, short).await.map_err(|error| unreadable(&error))
     }
+}
+
+/// The answer to a message whose id is in the table.
+fn stored_before(event: &ChatEvent, body: &MessageBody) -> Result<Posted, Refusal> {
+    if event.body != *body && !mutation::is(Mutation::TextNotCompared) {
+        return Err(Refusal::IdConflict);
+    }
+    Ok(Posted::Duplicate { seq: event.stamp.seq, at: event.stamp.at })
 }

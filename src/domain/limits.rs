@@ -192,8 +192,6 @@ pub const PURGE_EVENTS: usize = 1_000;
 pub const READ_THREADS: usize = 4;
 /// Reads that wait for one of them; further ones wait for a place.
 pub const READ_QUEUE: usize = 1_024;
-/// Look-ups at once that stay on the thread of whoever asks; further ones take one of those.
-pub const LOOK_UPS: usize = 4;
 /// After a crash, so much of the database is read ahead of the walk over it.
 pub const READ_AHEAD_BYTES: u64 = 8 << 30;
 /// Of that, in one piece.

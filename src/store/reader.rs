@@ -1,33 +1,25 @@
 //! Reads, over snapshots, on a small pool: a page that is not in the cache may take milliseconds,
 //! which no runtime worker can spare.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
-
-use tokio::runtime::{Handle as Runtime, RuntimeFlavor};
-use tokio::sync::Semaphore;
 
 use super::handle::Handle;
 use super::pool::Pool;
 use super::{ReadError, Snapshot};
-use crate::domain::limits::LOOK_UPS;
 
 /// Cloned into everything that reads.
 #[derive(Debug, Clone)]
 pub struct Reader {
     handle: Arc<Handle>,
     pool: Pool,
-    /// So many look-ups keep their thread at once.
-    look_ups: Arc<Semaphore>,
     /// Reads run on the thread of whoever polls them.
     driven: bool,
 }
 
 impl Reader {
     pub(super) fn new(handle: Arc<Handle>) -> Self {
-        let look_ups = Arc::new(Semaphore::new(LOOK_UPS));
-        Self { handle, pool: Pool::new(), look_ups, driven: false }
+        Self { handle, pool: Pool::new(), driven: false }
     }
 
     /// The same reader for a driver without a runtime, which polls the reads itself: what it does
@@ -55,23 +47,6 @@ impl Reader {
             read_from(&handle, read)
         };
         self.pool.run(job).await
-    }
-
-    /// The same for what a sender waits for and what takes microseconds, unless the disk has to be
-    /// asked: it spares the ways to a thread of the pool and back, which take longer than the
-    /// look-up. The runtime meanwhile gives the worker's other tasks to another thread; as few at
-    /// once as the pool has threads do so.
-    pub async fn look_up<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Snapshot) -> Result<T, ReadError> + Send + 'static,
-    ) -> Result<T, ReadError> {
-        if self.driven || Runtime::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
-            return self.read(read).await;
-        }
-        let Ok(_one_of_few) = self.look_ups.try_acquire() else { return self.read(read).await };
-        let look_up = || catch_unwind(AssertUnwindSafe(|| read_from(&self.handle, read)));
-        let panicked = |_| Err(ReadError::Aborted("a look-up panicked".to_owned()));
-        tokio::task::block_in_place(look_up).unwrap_or_else(panicked)
     }
 
     /// Whether no read is under way.

@@ -1,13 +1,12 @@
 //! The store's contract, over a real file in a temporary directory.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::domain::limits::{LOOK_UPS, PURGE_EVENTS, SESSIONS_PER_USER, UNSYNCED_BYTES};
+use crate::domain::limits::{PURGE_EVENTS, SESSIONS_PER_USER, UNSYNCED_BYTES};
 use crate::domain::*;
 
 struct Store {
@@ -375,26 +374,4 @@ fn a_failed_commit_that_landed_keeps_its_answers() {
     // As if it had not landed: recovery applies it.
     let mut batch = vec![event(RoomId::new(1).unwrap(), 2, None, "y")];
     assert_eq!(store.writer.recover(&mut batch).unwrap().heads, [(RoomId::new(1).unwrap(), 2)]);
-}
-
-/// On one worker the others go on meanwhile, and whoever finds no place takes a reader's thread.
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn look_ups_block_nobody_and_a_panic_ends_only_its_own() {
-    let store = Store::new();
-    let together = Arc::new(std::sync::Barrier::new(LOOK_UPS + 1));
-    let look_ups = (0..=LOOK_UPS).map(|n| {
-        let (reader, together) = (store.reader.clone(), Arc::clone(&together));
-        tokio::spawn(async move {
-            let look_up = reader.look_up(move |_| {
-                together.wait();
-                assert_ne!(n, 1, "on purpose");
-                Ok(n)
-            });
-            look_up.await
-        })
-    });
-    let look_ups: Vec<_> = look_ups.collect();
-    for (n, look_up) in look_ups.into_iter().enumerate() {
-        assert_eq!(look_up.await.unwrap().ok(), (n != 1).then_some(n));
-    }
 }

@@ -20,6 +20,8 @@ pub struct Client {
     pub asked: BTreeMap<String, Option<Seq>>,
     /// What it published under an id in this process and has no ack for.
     pub unacked: BTreeMap<(RoomId, String), Text>,
+    /// What it says under an id just now. The ack may be there before the server's turn is over.
+    pub saying: Option<((RoomId, String), Text)>,
     /// A frame of it is being acted upon.
     pub busy: bool,
     /// It reads nothing for so many steps.
@@ -35,6 +37,7 @@ impl Client {
             inside: BTreeSet::new(),
             asked: BTreeMap::new(),
             unacked: BTreeMap::new(),
+            saying: None,
             busy: false,
             asleep: 0,
         }
@@ -45,6 +48,7 @@ impl Client {
         self.inside.clear();
         self.asked.clear();
         self.unacked.clear();
+        self.saying = None;
         self.busy = false;
     }
 
@@ -112,7 +116,10 @@ impl Client {
             model.promised(place, (self.user, id), None);
             return;
         }
-        let text = self.unacked.remove(&(room, id.to_owned()));
+        let key = (room, id.to_owned());
+        let before = self.unacked.remove(&key);
+        let saying = || self.saying.take_if(|(said, _)| *said == key).map(|(_, text)| text);
+        let text = before.or_else(saying);
         assert!(text.is_some(), "an ack for {id}, which was not sent");
         model.promised(place, (self.user, id), text);
         figures.count("messages acked");

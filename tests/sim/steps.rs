@@ -254,6 +254,8 @@ impl World {
         let Some((room, text, id)) = self.draft(user) else { return };
         let (app, caller) = (self.app(), self.caller(user, Some(number)));
         let message = message(text);
+        let said = id.as_ref().map(|id| ((room, id.as_str().to_owned()), text));
+        self.clients[number].saying = said;
         self.begin(Some(number), async move {
             let result = app.post(&caller, room, message, id).await;
             Done::Posted { room, text, result }

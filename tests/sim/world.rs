@@ -30,6 +30,8 @@ pub const USERS: u64 = 3;
 /// Something that takes more than one poll; for a client's frame, by its number.
 pub struct Task {
     pub client: Option<usize>,
+    /// Storage was failing when it was polled last. What it did then is told with the next poll.
+    pub failing: bool,
     pub future: Pin<Box<dyn Future<Output = Done>>>,
 }
 
@@ -182,7 +184,7 @@ impl World {
         if let Some(client) = client {
             self.clients[client].busy = true;
         }
-        self.tasks.push(Task { client, future: Box::pin(future) });
+        self.tasks.push(Task { client, failing: false, future: Box::pin(future) });
         self.poll(self.tasks.len() - 1);
     }
 
@@ -191,11 +193,16 @@ impl World {
         if self.site.disk.is_dead() {
             return;
         }
+        let failing = self.server.as_ref().is_some_and(|server| server.failing);
         let done = self.tasks[task].future.as_mut().now_or_never();
+        let failed_before = std::mem::replace(&mut self.tasks[task].failing, failing);
         let Some(done) = done.filter(|_| !self.site.disk.is_dead()) else { return };
         let Task { client, .. } = self.tasks.swap_remove(task);
         if let Some(client) = client {
             self.clients[client].busy = false;
+        }
+        if let Done::Posted { text, result: Ok(Posted::Published { .. }), .. } = &done {
+            assert!(!(failed_before && failing), "m{text} was taken while storage fails");
         }
         self.done(client, done);
     }
@@ -259,12 +266,12 @@ impl World {
     ) {
         match result {
             Ok(Posted::Published { seq, .. }) => {
-                let failing = self.server.as_ref().is_some_and(|server| server.failing);
-                assert!(!failing || client.is_none(), "m{text} was taken while storage fails");
                 self.model.published(room, seq, text);
-                let id = self.model.said[text].id.clone();
-                if let (Some(client), Some(id)) = (client, id) {
-                    let before = self.clients[client].unacked.insert((room, id), text);
+                let client = client.map(|client| &mut self.clients[client]);
+                if let Some(Client { unacked, saying, .. }) = client
+                    && let Some((said, text)) = saying.take()
+                {
+                    let before = unacked.insert(said, text);
                     assert_eq!(before, None, "published again before the first was stored");
                 }
             }
@@ -272,6 +279,9 @@ impl World {
                 self.figures.count("duplicates answered");
                 self.promise(room, seq, text);
                 let id = self.model.said[text].id.clone().expect("known by its id");
+                if let Some(client) = client {
+                    self.clients[client].saying = None;
+                }
                 let seat = client.and_then(|client| self.clients[client].seat.as_ref());
                 if let Some(seat) = seat {
                     let id = MessageId::parse(&id).unwrap();
@@ -280,6 +290,9 @@ impl World {
                 }
             }
             Err(refusal) => {
+                if let Some(client) = client {
+                    self.clients[client].saying = None;
+                }
                 self.model.refused(text);
                 if refusal == Refusal::IdConflict {
                     assert!(self.model.may_conflict(text), "m{text} has the only text of its id");
