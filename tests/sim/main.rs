@@ -20,6 +20,7 @@ mod seat;
 mod server;
 mod settle;
 mod steps;
+mod task;
 mod view;
 mod wire;
 mod world;

@@ -6,7 +6,8 @@ use parlor::domain::{MessageId, RoomId, RoomRef};
 use crate::life::End;
 use crate::seat::Seat;
 use crate::steps::{PATIENCE, message};
-use crate::world::{Done, World};
+use crate::task::Done;
+use crate::world::World;
 
 /// Rounds in which everything that is under way must come to its end.
 const ROUNDS: usize = 2_000;

@@ -9,7 +9,8 @@ use std::time::Duration;
 use crate::client::Client;
 use crate::life::End;
 use crate::model::{Got, Text, body, username};
-use crate::world::{Done, USERS, World};
+use crate::task::Done;
+use crate::world::{USERS, World};
 
 /// For ever: a driver gives up by dropping what waits.
 pub const PATIENCE: Duration = Duration::from_secs(1_000_000);

@@ -1,10 +1,8 @@
 //! One run: the disk, one process after the other on it, people's clients, and the model.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use parlor::app::{App, Caller, CreateRoomRequest, Posted, RoomView};
 use parlor::clock::Clock;
@@ -12,9 +10,8 @@ use parlor::domain::{
     Delivery, DisplayName, Identity, Limits, MessageId, Refusal, Role, RoomId, RoomName, Seq,
     SessionId, Slug, UserId, Username,
 };
-use parlor::hub::{Cut, Room};
 use parlor::protocol::ServerFrame;
-use parlor::store::{Command, Page, PageRequest, Reply, SignUp};
+use parlor::store::{Command, Reply, SignUp};
 use parlor::transport::Budget;
 
 use crate::client::Client;
@@ -24,52 +21,9 @@ use crate::figures::Figures;
 use crate::model::{Model, Text, username};
 use crate::seat::Seat;
 use crate::server::{Server, Site};
+use crate::task::{Done, Entered, Task};
 
 pub const USERS: u64 = 3;
-
-/// Something that takes more than one poll; for a client's frame, by its number.
-pub struct Task {
-    pub client: Option<usize>,
-    /// Storage was failing when it was polled last. What it did then is told with the next poll.
-    pub failing: bool,
-    pub future: Pin<Box<dyn Future<Output = Done>>>,
-}
-
-pub enum Done {
-    Posted {
-        room: RoomId,
-        text: Text,
-        result: Result<Posted, Refusal>,
-    },
-    /// Over HTTP, answered when durable.
-    Stored {
-        room: RoomId,
-        text: Text,
-        result: Result<(RoomId, Posted), Refusal>,
-    },
-    Joined {
-        after: Option<Seq>,
-        reference: String,
-        result: Result<Entered, Refusal>,
-    },
-    MayLeave(RoomId),
-    Page {
-        room: RoomId,
-        request: PageRequest,
-        floor: Seq,
-        result: Result<(RoomId, Page), Refusal>,
-    },
-    Created {
-        slug: Slug,
-        result: Result<RoomView, Refusal>,
-    },
-    Deleted {
-        room: RoomId,
-        result: Result<(), Refusal>,
-    },
-}
-
-pub type Entered = (Arc<Room>, Cut, Bytes);
 
 pub struct World {
     pub dice: Dice,
