@@ -44,8 +44,11 @@ impl App {
         id: Option<MessageId>,
     ) -> Result<Posted, Refusal> {
         self.rates.messages.check(&caller.identity.user_id)?;
-        for _ in 0..POST_TRIES {
+        let mut tries = 0;
+        while tries < POST_TRIES {
+            tries += 1;
             let room = self.live_room(room).await?;
+            room.passable().await;
             let post = Post {
                 user: caller.identity.user_id,
                 username: caller.identity.username.as_str().into(),
@@ -79,6 +82,8 @@ impl App {
             };
             match published {
                 Err(PublishError::Closed) => {}
+                // Others got through meanwhile.
+                Err(PublishError::Crowded) => tries -= 1,
                 Err(PublishError::Refused(refusal)) => return Err(refusal),
                 Ok(Stamp { seq, at, .. }) => return Ok(Posted::Published { seq, at }),
             }

@@ -87,7 +87,7 @@ impl App {
         }
         for _ in 0..ROOM_LOOKUPS {
             match self.live_room(room.room_id).await?.delete() {
-                Err(PublishError::Closed) => {}
+                Err(PublishError::Closed | PublishError::Crowded) => {}
                 Err(PublishError::Refused(refusal)) => return Err(refusal),
                 Ok(outcome) => {
                     outcome.await.map_err(|_| Refusal::Unavailable)?;

@@ -145,6 +145,17 @@ pub const RANDOM_SLUGS: usize = 3;
 /// Slots of a room's broadcast channel. They are allocated at once and hold frames until
 /// overwritten, so few: the log is the long memory.
 pub const BROADCAST_SLOTS: usize = 32;
+/// Items that a room may be ahead of a lane before publishers wait for it; the rest of the channel
+/// is for what waits for nobody.
+pub const LANE_LEAD: u64 = BROADCAST_SLOTS as u64 - 8;
+/// Bytes of frames that a lane puts together for one write, and one item more.
+pub const LANE_BATCH_BYTES: usize = 64 * 1024;
+/// Members that a lane serves before everybody else on its thread has a turn.
+pub const LANE_TURN: usize = 64;
+/// Members that ride before a room has more than one lane.
+pub const LANE_CROWD: usize = 1_000;
+/// Places of members that left a lane, beside as many as ride, before they are cleared.
+pub const LANE_SLACK: usize = 64;
 /// Changes of presence are gathered this long.
 pub const PRESENCE_GATHER: Duration = Duration::from_millis(500);
 /// People whose names `presence` lists; above, it tells their number alone.

@@ -1,18 +1,21 @@
 //! Live rooms: who is in them, what was just said, who has still to hear it.
 //!
 //! Lock order, never the other way round: a session's own rooms (`ws::rooms`), the hub's map of
-//! rooms, one room's state, the writer's queue, the registry of connections, one connection's
-//! outbound. The list of restless rooms and the blocks of the log are locked alone. No lock is held
-//! across an await, and no two rooms are locked at once.
+//! rooms, one room's state, a lane's newcomers, the writer's queue, the registry of connections, a
+//! rider, one connection's outbound. The list of restless rooms and the blocks of the log are
+//! locked alone. No lock is held across an await, and no two rooms are locked at once.
 
 mod block;
 mod blocks;
+mod boarding;
 mod connection;
 mod connections;
 mod inflight;
+mod lane;
 mod log;
 mod news;
 mod presence;
+mod rider;
 mod room;
 mod rooms;
 mod state;
@@ -24,6 +27,7 @@ pub use block::Part;
 pub use blocks::{Begin, BlockLimits, Blocks, Find, Ticket};
 pub use connection::Connection;
 pub use connections::Connections;
+pub use lane::{Lane, LaneOptions, LaneStep};
 pub use log::{Log, Turn};
 pub use news::{News, NewsReceiver};
 pub use room::{Closed, Post, Reservation, Reserve, Room};

@@ -4,9 +4,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::Connection;
+use super::lane::LaneOptions;
 use super::state::{Cut, Item, Member, Phase, PublishError, State, Uncommitted};
 use crate::domain::limits::TYPING_INTERVAL_MS;
 use crate::domain::{
@@ -59,9 +60,12 @@ impl Drop for Reservation {
 pub struct Room {
     pub info: domain::Room,
     queue: WriteQueue,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
     /// The last committed seq.
-    committed: watch::Sender<Seq>,
+    pub(super) committed: watch::Sender<Seq>,
+    pub(super) lanes: LaneOptions,
+    /// Rung when a lane has received something.
+    pub(super) progress: Arc<Notify>,
 }
 
 /// An ack for a connection.
@@ -74,13 +78,15 @@ pub(super) struct Ack {
 impl Room {
     /// `boot`: this start's number. After a crash the next seq leaves out what the crash may have
     /// lost, so that no seq that anybody heard is given twice.
-    pub(super) fn new(row: RoomRow, boot: u64, queue: WriteQueue) -> Arc<Self> {
+    pub(super) fn new(row: RoomRow, boot: u64, queue: WriteQueue, lanes: LaneOptions) -> Arc<Self> {
         let head = row.head;
         Arc::new(Self {
             info: row.room,
             queue,
             state: Mutex::new(State::new(&head, boot)),
             committed: watch::Sender::new(head.seq),
+            lanes,
+            progress: Arc::default(),
         })
     }
 
@@ -89,7 +95,7 @@ impl Room {
         self.info.room_id
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -120,11 +126,14 @@ impl Room {
         let id = reservation.as_ref().and_then(|reservation| reservation.id.clone());
         let draft = ChatDraft::new(self.id(), post.user, &post.username, &post.body, id.as_ref());
         let mut state = self.state();
+        if !self.holds_back() && state.is_crowded() {
+            return Err(PublishError::Crowded);
+        }
         let stamp = state.next_stamp(now)?;
         let (first, last, count) = (stamp.seq, stamp.seq, stamp.count);
         let item = Item::Events { first, last, count, frames: draft.stamp(&stamp) };
         if mutation::is(Mutation::BroadcastFirst) {
-            self.pass_on(&state, item.clone());
+            self.pass_on(&mut state, item.clone());
         }
         if mutation::is(Mutation::RefusedUsesSeq) {
             state.advance(stamp);
@@ -141,7 +150,7 @@ impl Room {
             Uncommitted { seq: stamp.seq, at: stamp.at, user: post.user, id, from: post.from };
         state.uncommitted.push_back(uncommitted);
         if !mutation::is(Mutation::BroadcastFirst) {
-            self.pass_on(&state, item);
+            self.pass_on(&mut state, item);
         }
         if mutation::is(Mutation::WatermarkFirst) {
             self.committed.send_replace(stamp.seq);
@@ -157,7 +166,7 @@ impl Room {
     }
 
     /// To every member, now or at the commit.
-    fn pass_on(&self, state: &State, item: Item) {
+    fn pass_on(&self, state: &mut State, item: Item) {
         if self.holds_back() {
             state.broadcast_silently(item);
         } else {
@@ -190,7 +199,7 @@ impl Room {
     }
 
     /// Whether nobody hears a message before it is committed.
-    fn holds_back(&self) -> bool {
+    pub(super) fn holds_back(&self) -> bool {
         self.info.delivery == Delivery::Committed
     }
 
@@ -256,15 +265,23 @@ impl Room {
             if let Some(username) = &member.present_as {
                 state.presence.enter(member.user, username);
             }
+            let connection = &member.connection;
+            state.listeners.insert(connection.id, Arc::clone(connection));
             state.members.insert(member.connection.id, member);
         }
         Ok((self.cut_in(&state), state.presence.snapshot(self.id())))
     }
 
-    /// Another cut for a member that fell behind; `Err`: the room is gone.
-    pub fn cut(&self) -> Result<Cut, Closed> {
-        let state = self.state();
-        if state.phase == Phase::Deleted { Err(Closed) } else { Ok(self.cut_in(&state)) }
+    /// Another cut for a member that fell behind or begins anew; `Err`: the room is gone.
+    pub fn cut(&self, connection: &Arc<Connection>) -> Result<Cut, Closed> {
+        let mut state = self.state();
+        if state.phase == Phase::Deleted {
+            return Err(Closed);
+        }
+        if state.members.contains_key(&connection.id) {
+            state.listeners.insert(connection.id, Arc::clone(connection));
+        }
+        Ok(self.cut_in(&state))
     }
 
     /// What may not be heard yet is not counted either.
@@ -281,6 +298,7 @@ impl Room {
     pub fn leave(&self, connection: u64) {
         let mut state = self.state();
         let member = state.members.remove(&connection);
+        state.listeners.remove(&connection);
         // While storage fails, no commit would take it away.
         state.awaiting_commit.remove(&connection);
         if let Some(member) = member.filter(|member| member.present_as.is_some()) {
@@ -335,6 +353,7 @@ impl Room {
         let mut state = self.state();
         state.phase = Phase::Deleted;
         state.ring();
+        state.lanes.iter().for_each(|lane| lane.end());
     }
 
     #[must_use]

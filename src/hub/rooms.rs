@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use tokio::sync::{Notify, OnceCell};
 
 use super::room::Ack;
-use super::{BlockLimits, Connection, Connections, Log, Room};
+use super::{BlockLimits, Connection, Connections, LaneOptions, Log, Room};
 use crate::domain::{Limits, RoomId};
 use crate::store::{Committed, EndedSessions, ReadError, Reader, WriteQueue};
 
@@ -21,6 +21,7 @@ pub struct Hub {
     reader: Reader,
     queue: WriteQueue,
     boot: u64,
+    lanes: LaneOptions,
     /// Rooms in which people came or went since it was last told.
     restless: Mutex<HashMap<RoomId, Arc<Room>>>,
     restless_bell: Notify,
@@ -29,17 +30,20 @@ pub struct Hub {
 impl Hub {
     #[must_use]
     pub fn new(reader: Reader, queue: WriteQueue, boot: u64, limits: &Limits) -> Arc<Self> {
-        Self::with_blocks(reader, queue, boot, limits, BlockLimits::default())
+        let (blocks, lanes) = (BlockLimits::default(), LaneOptions::default());
+        Self::with_options(reader, queue, boot, limits, blocks, lanes)
     }
 
-    /// The same with other bounds of the log's blocks; for tests, in which there is little to read.
+    /// The same with other bounds of the log's blocks and of lanes; for tests, in which there is
+    /// little to read and there are few members.
     #[must_use]
-    pub fn with_blocks(
+    pub fn with_options(
         reader: Reader,
         queue: WriteQueue,
         boot: u64,
         limits: &Limits,
         blocks: BlockLimits,
+        lanes: LaneOptions,
     ) -> Arc<Self> {
         Arc::new(Self {
             connections: Connections::new(limits.connections, limits.connections_per_user),
@@ -48,6 +52,7 @@ impl Hub {
             reader,
             queue,
             boot,
+            lanes,
             restless: Mutex::default(),
             restless_bell: Notify::new(),
         })
@@ -67,7 +72,7 @@ impl Hub {
         let load = || async {
             let row = self.reader.read(move |snapshot| snapshot.room(id)).await;
             match row {
-                Ok(Some(row)) => Ok(Room::new(row, self.boot, self.queue.clone())),
+                Ok(Some(row)) => Ok(Room::new(row, self.boot, self.queue.clone(), self.lanes)),
                 Ok(None) => Err(None),
                 Err(error) => Err(Some(error)),
             }

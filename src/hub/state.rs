@@ -8,8 +8,9 @@ use tokio::sync::broadcast;
 
 use super::Connection;
 use super::inflight::InFlight;
+use super::lane::Door;
 use super::presence::Presence;
-use crate::domain::limits::{BROADCAST_SLOTS, SEQ_JUMP};
+use crate::domain::limits::{BROADCAST_SLOTS, LANE_LEAD, SEQ_JUMP};
 use crate::domain::{MessageId, Millis, Refusal, SAFE_INTEGER_END, Seq, Stamp, UserId};
 use crate::mutation::{self, Mutation};
 use crate::store::Head;
@@ -33,10 +34,25 @@ pub(super) enum Item {
     },
 }
 
+impl Item {
+    pub(super) fn frames(&self) -> &Bytes {
+        match self {
+            Self::Events { frames, .. } => frames,
+            Self::Typing { frame, .. } | Self::Presence { frame } => frame,
+        }
+    }
+
+    pub(super) fn is_typing(&self) -> bool {
+        matches!(self, Self::Typing { .. })
+    }
+}
+
 /// Why a message was not published; it has had no effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublishError {
     Closed,
+    /// The lanes have not taken what was said before: wait for [`super::Room::passable`].
+    Crowded,
     Refused(Refusal),
 }
 
@@ -82,7 +98,12 @@ pub(super) struct State {
     /// How far the next seq jumps, once, after a start that followed a crash.
     pub(super) jump: u64,
     pub(super) live: broadcast::Sender<Item>,
+    /// Items that were put into the channel so far.
+    pub(super) sent: u64,
     pub(super) members: HashMap<u64, Member>,
+    /// Members with a receiver of their own, which are rung for each item; the others ride a lane.
+    pub(super) listeners: HashMap<u64, Arc<Connection>>,
+    pub(super) lanes: Vec<Arc<Door>>,
     pub(super) presence: Presence,
     /// When each person was last passed on as typing, within the last interval.
     pub(super) typing: HashMap<UserId, Millis>,
@@ -115,7 +136,10 @@ impl State {
                 boot.saturating_sub(head.boot).saturating_mul(SEQ_JUMP)
             },
             live: broadcast::Sender::new(BROADCAST_SLOTS),
+            sent: 0,
             members: HashMap::new(),
+            listeners: HashMap::new(),
+            lanes: Vec::new(),
             presence: Presence::default(),
             typing: HashMap::new(),
             inflight: InFlight::default(),
@@ -165,18 +189,26 @@ impl State {
         Cut { live, seam: head, head, first: self.first, count: self.count }
     }
 
-    pub(super) fn broadcast(&self, item: Item) {
+    pub(super) fn broadcast(&mut self, item: Item) {
         self.broadcast_silently(item);
         self.ring();
     }
 
     /// For what nobody may hear yet: whoever makes it heard rings.
-    pub(super) fn broadcast_silently(&self, item: Item) {
+    pub(super) fn broadcast_silently(&mut self, item: Item) {
+        self.sent += 1;
         // An error says that nobody listens.
         let _ = self.live.send(item);
     }
 
     pub(super) fn ring(&self) {
-        self.members.values().for_each(|member| member.connection.ring());
+        self.listeners.values().for_each(|connection| connection.ring());
+        self.lanes.iter().for_each(|lane| lane.ring());
+    }
+
+    /// Whether one more item could push out of the channel what a lane has not received.
+    pub(super) fn is_crowded(&self) -> bool {
+        let received = self.lanes.iter().map(|lane| lane.received()).min();
+        received.is_some_and(|received| self.sent - received >= LANE_LEAD)
     }
 }

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::broadcast::{self, error::TryRecvError};
 
+use super::rider::Rider;
 use super::state::{Cut, Item};
-use super::{Connection, Part, Room};
+use super::{Connection, Lane, Part, Room};
 use crate::domain::{Seq, UserId};
 use crate::mutation::{self, Mutation};
 
@@ -20,15 +21,29 @@ pub struct Subscription {
     room: Arc<Room>,
     connection: Arc<Connection>,
     user: UserId,
-    live: broadcast::Receiver<Item>,
-    /// Received, but not to be heard before its commit; what comes behind it waits with it.
-    held: Option<Item>,
-    /// Everything up to this seq has been handed out.
+    way: Way,
+    /// Everything up to this seq has been handed out, but for what a lane has handed out since.
     cursor: Seq,
     /// The last event handed out, or where it began; behind the cursor where a crash left a gap.
     position: Position,
+}
+
+/// How what is said reaches the member.
+#[derive(Debug)]
+enum Way {
+    /// By a receiver of its own.
+    Own(Own),
+    /// By a lane of the room.
+    Lane(Arc<Rider>),
+}
+
+#[derive(Debug)]
+struct Own {
+    live: broadcast::Receiver<Item>,
     /// The log serves up to here, then the channel; `None`: live.
-    catch_up: Option<Seq>,
+    seam: Option<Seq>,
+    /// Received, but not to be heard before its commit; what comes behind it waits with it.
+    held: Option<Item>,
 }
 
 /// A place in a room's log, as a member is told it.
@@ -82,19 +97,36 @@ impl Subscription {
     ) -> Self {
         let cursor = after.map_or(cut.head, |after| after.min(cut.head));
         // Also who wants only what comes finds it in the log where it lies between head and seam.
-        let catch_up = (after.is_some() || cut.seam > cut.head).then_some(cut.seam);
+        let seam = (after.is_some() || cut.seam > cut.head).then_some(cut.seam);
         let position = begin(&cut, cursor);
-        let (live, held) = (cut.live, None);
-        Self { room, connection, user, live, held, cursor, position, catch_up }
+        let way = Way::Own(Own { live: cut.live, seam, held: None });
+        Self { room, connection, user, way, cursor, position }
     }
 
-    /// Begins anew behind `after`, from another cut.
-    pub fn restart(&mut self, cut: Cut, after: Seq) {
+    /// Begins anew behind `after`, from another cut. `told`: runs when nothing more of what was
+    /// before can come.
+    pub fn restart(&mut self, cut: Cut, after: Seq, told: impl FnOnce()) {
+        self.get_off();
+        told();
         self.cursor = after.min(cut.head);
         self.position = begin(&cut, self.cursor);
-        self.live = cut.live;
-        self.held = None;
-        self.catch_up = Some(cut.seam);
+        self.way = Way::Own(Own { live: cut.live, seam: Some(cut.seam), held: None });
+    }
+
+    /// Nothing comes any more but by [`Self::step`].
+    fn get_off(&self) {
+        if let Way::Lane(rider) = &self.way {
+            rider.leave();
+        }
+    }
+
+    /// Leaves it to a lane of the room to hand on what is said, if it is live and has nothing at
+    /// hand. A lane that is given was opened for it and wants to be driven.
+    pub fn board(&mut self) -> Option<Lane> {
+        let Way::Own(Own { live, seam: None, held: None }) = &self.way else { return None };
+        let (rider, opened) = self.room.board(live, self.user, &self.connection, self.position)?;
+        self.way = Way::Lane(rider);
+        opened
     }
 
     #[must_use]
@@ -107,24 +139,49 @@ impl Subscription {
         &self.connection
     }
 
-    /// What the member has been handed so far.
-    #[must_use]
-    pub fn position(&self) -> Position {
-        self.position
+    /// What the member has been handed so far. Nothing is handed to it while `look` runs.
+    pub fn at<T>(&self, look: impl FnOnce(Position) -> T) -> T {
+        match &self.way {
+            Way::Lane(rider) => rider.at(look),
+            Way::Own(_) => look(self.position),
+        }
     }
 
     /// What to do next; call again until it is [`Step::Idle`] or [`Step::Gone`].
     pub fn step(&mut self) -> Step {
-        match self.catch_up {
-            Some(head) => self.step_behind(head),
-            None => self.step_live(),
+        match &mut self.way {
+            Way::Own(Own { seam: Some(seam), .. }) => {
+                let seam = *seam;
+                self.step_behind(seam)
+            }
+            Way::Own(_) => self.step_live(),
+            Way::Lane(rider) => match rider.landed() {
+                None => Step::Idle,
+                Some(position) => {
+                    self.position = position;
+                    self.cursor = self.cursor.max(position.seq);
+                    self.fall_behind()
+                }
+            },
         }
+    }
+
+    /// Whether a lane hands on what is said.
+    #[must_use]
+    pub fn rides(&self) -> bool {
+        matches!(&self.way, Way::Lane(rider) if rider.is_aboard())
+    }
+
+    /// Whether a lane did and has given it up, which the next step looks into.
+    #[must_use]
+    pub fn was_put_off(&self) -> bool {
+        matches!(&self.way, Way::Lane(rider) if !rider.is_aboard())
     }
 
     /// Whether the log has nothing more to give: the channel does.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.catch_up.is_none()
+        !matches!(self.way, Way::Own(Own { seam: Some(_), .. }))
     }
 
     fn step_behind(&mut self, seam: Seq) -> Step {
@@ -132,7 +189,9 @@ impl Subscription {
             return Step::Gone(Gone::Deleted);
         }
         if self.cursor >= seam {
-            self.catch_up = None;
+            if let Way::Own(own) = &mut self.way {
+                own.seam = None;
+            }
             return Step::CaughtUp;
         }
         let upto = self.room.committed_seq().min(seam);
@@ -144,11 +203,12 @@ impl Subscription {
     }
 
     fn step_live(&mut self) -> Step {
+        let Way::Own(Own { live, held, .. }) = &mut self.way else { return Step::Idle };
         loop {
-            let item = self.held.take().map_or_else(|| self.live.try_recv(), Ok);
+            let item = held.take().map_or_else(|| live.try_recv(), Ok);
             match item {
                 Ok(Item::Events { last, .. }) if !self.room.may_be_heard(last) => {
-                    self.held = item.ok();
+                    *held = item.ok();
                     return Step::Idle;
                 }
                 Ok(Item::Events { first, last, count, frames }) => {
@@ -173,11 +233,11 @@ impl Subscription {
         }
     }
 
-    /// The channel has gone on without this member: a new cut, and the log up to it.
+    /// The channel has gone on without this member, or its lane has: a new cut, and the log up to
+    /// it.
     fn fall_behind(&mut self) -> Step {
-        let Ok(cut) = self.room.cut() else { return Step::Gone(Gone::Deleted) };
-        self.live = cut.live;
-        self.catch_up = Some(cut.seam);
+        let Ok(cut) = self.room.cut(&self.connection) else { return Step::Gone(Gone::Deleted) };
+        self.way = Way::Own(Own { live: cut.live, seam: Some(cut.seam), held: None });
         self.step_behind(cut.seam)
     }
 
@@ -200,6 +260,7 @@ fn begin(cut: &Cut, cursor: Seq) -> Position {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        self.get_off();
         self.room.leave(self.connection.id);
     }
 }

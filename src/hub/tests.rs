@@ -7,8 +7,8 @@ use futures_util::FutureExt;
 use tempfile::TempDir;
 
 use super::{
-    BlockLimits, Connection, Gone, Hub, Member, Position, Post, PublishError, Reserve, Room, Step,
-    Subscription,
+    BlockLimits, Connection, Gone, Hub, LaneOptions, Member, Position, Post, PublishError, Reserve,
+    Room, Step, Subscription,
 };
 use crate::domain::limits::SEQ_JUMP;
 use crate::domain::{
@@ -24,6 +24,8 @@ use crate::transport::{Budget, Outbound};
 mod blocks;
 mod clients;
 mod committed;
+mod lanes;
+mod stage;
 
 /// A few messages make many blocks.
 const SMALL_BLOCKS: BlockLimits = BlockLimits {
@@ -33,6 +35,9 @@ const SMALL_BLOCKS: BlockLimits = BlockLimits {
     pinned_bytes: 3_000,
     lone_bytes: 100,
 };
+
+/// A crowd of three has two lanes.
+const SMALL_LANES: LaneOptions = LaneOptions { most: 2, crowd: 3 };
 
 pub(super) struct House {
     directory: TempDir,
@@ -80,8 +85,14 @@ impl House {
         let new = NewDatabase { log: LogId(1), secret: [0; 32] };
         let (writer, reader, opened) = Writer::open(&options, &new).unwrap();
         let (writer, queue, _) = DrivenWriter::new(writer, limits);
-        let hub =
-            Hub::with_blocks(reader.clone(), queue.clone(), opened.boot, limits, SMALL_BLOCKS);
+        let hub = Hub::with_options(
+            reader.clone(),
+            queue.clone(),
+            opened.boot,
+            limits,
+            SMALL_BLOCKS,
+            SMALL_LANES,
+        );
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         Self { directory, writer, queue, reader, hub, runtime, connections: Cell::new(1) }
     }
@@ -186,7 +197,7 @@ fn a_member_hears_what_comes_and_with_after_what_came() {
     assert_eq!(seqs(&house.hear(&mut plain)), [2]);
     house.commit();
     assert_eq!(seqs(&house.hear(&mut resuming)), [1, 2]);
-    assert_eq!(resuming.position(), Position { seq: 2, count: Some(2) });
+    assert_eq!(resuming.at(|position| position), Position { seq: 2, count: Some(2) });
 }
 
 #[test]
@@ -222,16 +233,16 @@ fn the_count_told_belongs_to_the_cursor() {
         house.say(text);
     }
     let (resuming, _) = house.subscribe(Some(1));
-    assert_eq!(resuming.position(), Position { seq: 1, count: None });
+    assert_eq!(resuming.at(|position| position), Position { seq: 1, count: None });
     assert_eq!(house.room().uncommitted_count(1), Some(1));
     house.commit();
     assert_eq!(house.room().uncommitted_count(1), None, "the log knows");
     let (mut again, _) = house.subscribe(None);
-    assert_eq!(again.position(), Position { seq: 3, count: Some(3) });
-    again.restart(house.room().cut().unwrap(), 0);
-    assert_eq!(again.position(), Position { seq: 0, count: Some(0) });
+    assert_eq!(again.at(|position| position), Position { seq: 3, count: Some(3) });
+    stage::begin_anew(&house, &mut again);
+    assert_eq!(again.at(|position| position), Position { seq: 0, count: Some(0) });
     house.hear(&mut again);
-    assert_eq!(again.position(), Position { seq: 3, count: Some(3) });
+    assert_eq!(again.at(|position| position), Position { seq: 3, count: Some(3) });
 }
 
 /// A block of the log that ended in the gap that a crash had left carried the position with it:
@@ -250,9 +261,9 @@ fn a_position_is_that_of_an_event_also_where_a_gap_is_read() {
     let Step::ReadLog { after, upto } = resuming.step() else { panic!("behind") };
     let part = house.hub.log.part_now(resuming.room(), after, upto).unwrap();
     assert!(resuming.page(part).is_empty());
-    assert_eq!(resuming.position(), Position { seq: 1, count: None });
+    assert_eq!(resuming.at(|position| position), Position { seq: 1, count: None });
     assert_eq!(seqs(&house.hear(&mut resuming)), [last]);
-    assert_eq!(resuming.position(), Position { seq: last, count: Some(2) });
+    assert_eq!(resuming.at(|position| position), Position { seq: last, count: Some(2) });
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod budget;
 mod outbound;
 mod patient;
 mod reader;
+mod sink;
 
 pub use budget::{Budget, Share};
 pub use outbound::Outbound;

@@ -16,7 +16,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use super::Budget;
-use crate::domain::limits::WRITE_SLICES;
+use super::sink::{Sink, with_slices};
 
 /// The write side of one connection.
 #[derive(Debug)]
@@ -42,22 +42,6 @@ struct State {
     closed: bool,
 }
 
-enum Sink {
-    /// Takes bytes from any thread.
-    Tcp(OwnedWriteHalf),
-    /// Anything else (TLS, a test's pipe): only the connection's own task writes.
-    Stream(Mutex<Pin<Box<dyn AsyncWrite + Send>>>),
-}
-
-impl std::fmt::Debug for Sink {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Tcp(_) => "Tcp",
-            Self::Stream(_) => "Stream",
-        })
-    }
-}
-
 impl Outbound {
     #[must_use]
     pub fn tcp(socket: OwnedWriteHalf, limit: usize, budget: Arc<Budget>) -> Arc<Self> {
@@ -71,6 +55,17 @@ impl Outbound {
         budget: Arc<Budget>,
     ) -> Arc<Self> {
         Self::new(Sink::Stream(Mutex::new(Box::pin(stream))), limit, budget)
+    }
+
+    /// For a driver, which pushes out what waits when its socket can take more. `take` is a write
+    /// that does not block.
+    #[must_use]
+    pub fn driven(
+        take: impl Fn(&[IoSlice<'_>]) -> io::Result<usize> + Send + Sync + 'static,
+        limit: usize,
+        budget: Arc<Budget>,
+    ) -> Arc<Self> {
+        Self::new(Sink::Driven(Box::new(take)), limit, budget)
     }
 
     /// Of a connection that is not served by frames: whatever is queued here is ignored.
@@ -102,6 +97,45 @@ impl Outbound {
         self.try_write(&mut state);
     }
 
+    /// Whether the socket takes bytes from any thread, and has taken all that there were.
+    #[must_use]
+    pub fn is_direct_and_idle(&self) -> bool {
+        self.sink.is_direct() && self.state().queue.is_empty()
+    }
+
+    /// Sends whole frames or nothing of them, for whoever serves many connections and can leave
+    /// this one to its own task. `false`: too much waits already, nothing was taken.
+    #[must_use]
+    pub fn offer(&self, frames: &Bytes) -> bool {
+        let mut state = self.state();
+        if state.closed {
+            return true;
+        }
+        if !state.queue.is_empty() {
+            let fits = state.waiting + frames.len() <= self.limit && !self.budget.is_spent();
+            if fits {
+                // Its own task is waiting for the socket, or about to try it.
+                self.push(&mut state, frames.clone());
+            }
+            return fits;
+        }
+        let written = match self.sink.try_write(&[IoSlice::new(frames)]) {
+            Ok(written @ 1..) => written,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Ok(0) | Err(_) => {
+                self.fail(&mut state);
+                return true;
+            }
+        };
+        state.queued += written as u64;
+        state.written += written as u64;
+        if written < frames.len() {
+            self.push(&mut state, frames.slice(written..));
+            self.waiting.notify_one();
+        }
+        true
+    }
+
     /// Tries the socket with what is queued.
     pub fn push_out(&self) {
         self.try_write(&mut self.state());
@@ -126,9 +160,9 @@ impl Outbound {
     }
 
     fn try_write(&self, state: &mut State) {
-        if let Sink::Tcp(socket) = &self.sink {
+        if self.sink.is_direct() {
             while !state.queue.is_empty() {
-                match with_slices(&state.queue, |slices| socket.try_write_vectored(slices)) {
+                match with_slices(&state.queue, |slices| self.sink.try_write(slices)) {
                     Ok(written @ 1..) => self.advance(state, written),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Ok(0) | Err(_) => self.fail(state),
@@ -225,6 +259,7 @@ impl Outbound {
         while self.waiting_bytes() > bytes {
             let result = match &self.sink {
                 Sink::Tcp(socket) => socket.writable().await.map(|()| self.push_out()),
+                Sink::Driven(_) => std::future::pending().await,
                 Sink::Stream(stream) => {
                     std::future::poll_fn(|cx| self.poll_stream(stream, cx)).await
                 }
@@ -269,123 +304,6 @@ impl Drop for Outbound {
     }
 }
 
-fn with_slices<T>(queue: &VecDeque<Bytes>, write: impl FnOnce(&[IoSlice<'_>]) -> T) -> T {
-    if let [only] = queue.as_slices().0
-        && queue.len() == 1
-    {
-        return write(&[IoSlice::new(only)]);
-    }
-    let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
-    let mut used = 0;
-    for (slice, bytes) in slices.iter_mut().zip(queue) {
-        *slice = IoSlice::new(bytes);
-        used += 1;
-    }
-    write(&slices[..used])
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-    use tokio::io::AsyncReadExt;
-    use tokio::net::{TcpListener, TcpStream};
-
-    async fn pair() -> (TcpStream, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (client, listener.accept().await.unwrap().0)
-    }
-
-    #[tokio::test]
-    async fn a_slow_reader_gets_every_byte_in_order_and_the_budget_comes_back() {
-        let (mut client, server) = pair().await;
-        let budget = Budget::new(1 << 30);
-        let (_read, write) = server.into_split();
-        let outbound = Outbound::tcp(write, 1_000, Arc::clone(&budget));
-        let frame = |index: u32| Bytes::from(vec![index.to_le_bytes()[0]; 10_000]);
-        let mut sent = 0;
-        while !outbound.is_full() {
-            outbound.send(frame(sent));
-            sent += 1;
-        }
-        assert!(budget.used() >= 1_000);
-        let reading = tokio::spawn(async move {
-            let mut received = vec![0; 10_000 * sent as usize];
-            client.read_exact(&mut received).await.unwrap();
-            received
-        });
-        outbound.drain_to(0).await.unwrap();
-        let received = reading.await.unwrap();
-        let expected: Vec<u8> = (0..sent).flat_map(|index| frame(index).to_vec()).collect();
-        assert!(received == expected);
-        assert_eq!((outbound.waiting_bytes(), budget.used()), (0, 0));
-        assert_eq!(outbound.queued(), outbound.written());
-    }
-
-    #[tokio::test]
-    async fn nothing_follows_the_last_word_and_a_dead_peer_costs_nothing() {
-        let (client, server) = tokio::io::duplex(4);
-        let budget = Budget::new(100);
-        let outbound = Outbound::stream(server, 50, Arc::clone(&budget));
-        outbound.send_last(Bytes::from_static(b"bye and more"));
-        outbound.send(Bytes::from_static(b"late"));
-        assert_eq!(outbound.waiting_bytes(), 12);
-        drop(client);
-        assert!(outbound.drain_to(0).await.is_err());
-        assert_eq!(budget.used(), 0);
-    }
-
-    /// Once it came back at once while the connection stayed full, and whoever asked went round in
-    /// circles.
-    #[tokio::test]
-    async fn with_the_budget_spent_a_connection_is_drained_to_the_last_byte() {
-        let (mut client, server) = tokio::io::duplex(4);
-        let budget = Budget::new(20);
-        let outbound = Outbound::stream(server, 1_000, Arc::clone(&budget));
-        budget.add(20);
-        outbound.queue(Bytes::from_static(b"a few bytes"));
-        assert!(outbound.is_full());
-        let mut received = [0; 11];
-        let read = async { client.read_exact(&mut received).await.map(|_| ()) };
-        let (drained, read) = tokio::join!(outbound.drain_if_full(), read);
-        drained.and(read).unwrap();
-        assert!(!outbound.is_full());
-    }
-
-    #[test]
-    fn what_waits_is_given_back_when_the_connection_goes() {
-        let (_client, server) = tokio::io::duplex(4);
-        let budget = Budget::new(10);
-        let outbound = Outbound::stream(server, 50, Arc::clone(&budget));
-        assert!(!outbound.is_full());
-        outbound.queue(Bytes::from_static(b"0123456789"));
-        assert!(budget.is_spent() && outbound.is_full());
-        drop(outbound);
-        assert_eq!(budget.used(), 0);
-    }
-
-    proptest! {
-        #[test]
-        fn a_stream_gets_what_was_queued_however_it_is_cut(
-            frames in vec(vec(any::<u8>(), 0..50), 0..90),
-            pipe in 1..40usize,
-        ) {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let expected = frames.concat();
-            let received = runtime.block_on(async move {
-                let (mut client, server) = tokio::io::duplex(pipe);
-                let outbound = Outbound::stream(server, 10, Budget::new(10));
-                for frame in frames {
-                    outbound.queue(frame.into());
-                }
-                let mut received = Vec::new();
-                let write = async move { outbound.drain_to(0).await.unwrap() };
-                tokio::join!(write, async { client.read_to_end(&mut received).await.unwrap() });
-                received
-            });
-            prop_assert_eq!(received, expected);
-        }
-    }
-}
+#[path = "outbound_tests.rs"]
+mod tests;

@@ -11,7 +11,7 @@ use super::state::{Action, Refused, State};
 use crate::app::{Caller, Posted};
 use crate::domain::limits::STORAGE_RETRY;
 use crate::domain::{Invalid, MessageBody, MessageId, Refusal, RoomId, RoomRef, Seq};
-use crate::hub::{Member, Room, Subscription};
+use crate::hub::{Lane, LaneStep, Member, Room, Subscription};
 use crate::protocol::{CloseCode, Echo, JoinRoom, Joined, ServerFrame};
 
 impl Session {
@@ -90,7 +90,7 @@ impl Session {
         let outbound = &self.connection.outbound;
         if let Some(after) = join.after {
             let room = self.rooms.get(join.room).ok_or(Refusal::NoSuchRoom)?;
-            let cut = room.cut().map_err(|_| Refusal::NoSuchRoom)?;
+            let cut = room.cut(&self.connection).map_err(|_| Refusal::NoSuchRoom)?;
             let joined = self.joined(&room, join, (cut.head, cut.first, cut.count), reference);
             self.rooms.restart(join.room, cut, after, outbound, joined);
         } else {
@@ -196,6 +196,11 @@ impl Session {
         if turn.full {
             return outbound.drain_if_full().await.is_ok();
         }
+        if turn.read.is_none() {
+            for lane in self.rooms.board(outbound) {
+                tokio::spawn(drive(lane));
+            }
+        }
         turn.read.is_some()
     }
 
@@ -212,6 +217,18 @@ impl Session {
     pub(super) fn leave_all(&self) {
         for room in self.rooms.leave_all() {
             self.app.hub.presence_changed(&room);
+        }
+    }
+}
+
+/// Runs a lane for as long as its room is live. No session's task: it serves all of them.
+async fn drive(mut lane: Lane) {
+    loop {
+        match lane.step() {
+            // Small rooms are not held up by a crowd.
+            LaneStep::More => tokio::task::yield_now().await,
+            LaneStep::Idle => lane.rung().await,
+            LaneStep::Ended => return,
         }
     }
 }

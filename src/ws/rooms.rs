@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use crate::domain::{RoomId, Seq};
-use crate::hub::{Cut, Part, Position, Room, Step, Subscription};
+use crate::hub::{Cut, Lane, Part, Position, Room, Step, Subscription};
 use crate::protocol::ServerFrame;
 use crate::transport::Outbound;
 
@@ -85,9 +85,8 @@ impl Rooms {
         inner.joins += 1;
         let join = inner.joins;
         let Some(entry) = inner.rooms.get_mut(&room) else { return false };
-        outbound.queue(joined);
         entry.join = join;
-        entry.subscription.restart(cut, after);
+        entry.subscription.restart(cut, after, || outbound.queue(joined));
         true
     }
 
@@ -96,7 +95,7 @@ impl Rooms {
     pub(super) fn uncounted(&self, room: RoomId) -> Option<(Arc<Room>, Seq)> {
         let inner = self.inner();
         let Joined { subscription, .. } = inner.rooms.get(&room)?;
-        let Position { seq, count } = subscription.position();
+        let Position { seq, count } = subscription.at(|position| position);
         count.is_none().then(|| (Arc::clone(subscription.room()), seq))
     }
 
@@ -113,8 +112,9 @@ impl Rooms {
         let mut inner = self.inner();
         if let Some(Joined { subscription, .. }) = inner.rooms.get_mut(&room) {
             hand_over(subscription, outbound);
-            let Position { seq, count } = subscription.position();
-            outbound.queue(frame(subscription.room(), seq, count.unwrap_or(uncounted)));
+            subscription.at(|Position { seq, count }| {
+                outbound.queue(frame(subscription.room(), seq, count.unwrap_or(uncounted)));
+            });
         }
     }
 
@@ -132,8 +132,21 @@ impl Rooms {
         let mut inner = self.inner();
         let mut joined = inner.rooms.remove(&room)?;
         hand_over(&mut joined.subscription, outbound);
+        let room = Arc::clone(joined.subscription.room());
+        // With it goes its place on a lane: nothing of the room can follow.
+        drop(joined);
         outbound.queue(left);
-        Some(Arc::clone(joined.subscription.room()))
+        Some(room)
+    }
+
+    /// Leaves what is live to lanes, if the socket takes bytes directly and has taken all. Gives
+    /// lanes that were opened for it and want to be driven.
+    pub(super) fn board(&self, outbound: &Outbound) -> Vec<Lane> {
+        if !outbound.is_direct_and_idle() {
+            return Vec::new();
+        }
+        let mut inner = self.inner();
+        inner.rooms.values_mut().filter_map(|joined| joined.subscription.board()).collect()
     }
 
     pub(super) fn leave_all(&self) -> Vec<Arc<Room>> {

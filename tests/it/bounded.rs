@@ -29,7 +29,7 @@ async fn a_slow_reader_that_is_behind_in_many_rooms_holds_about_its_limit() {
     for room in 0..ROOMS {
         let room = bare.room(&ann, &format!("r{room}")).await;
         for _ in 0..MESSAGES {
-            Bare::say(&room, &ann, &"x".repeat(TEXT_BYTES));
+            Bare::say(&room, &ann, &"x".repeat(TEXT_BYTES)).await;
         }
         room.durable(room.head()).await;
     }

@@ -49,7 +49,7 @@ impl Held {
     /// Says one message that the writer has taken and committed when this returns: it waits behind
     /// the commit, and its queue is empty.
     async fn occupy(&self) {
-        Bare::say(&self.room, &self.ann, "taken");
+        Bare::say(&self.room, &self.ann, "taken").await;
         let seq = self.room.head();
         within("the commit", async {
             while self.view().await.head < seq {
@@ -122,7 +122,7 @@ async fn what_does_not_fit_is_refused_without_any_effect_until_there_is_room() {
     held.bare.hold_writer();
     held.occupy().await;
     for n in 1..=QUEUE {
-        Bare::say(&held.room, &held.ann, &format!("queued {n}"));
+        Bare::say(&held.room, &held.ann, &format!("queued {n}")).await;
     }
     for id in [Some("c1"), None] {
         late.text(&chat("refused", id)).await;

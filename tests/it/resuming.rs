@@ -19,7 +19,7 @@ async fn a_crowd_behind_a_restart_costs_one_encoding() {
     let (ann, token) = before.sign_up("ann").await;
     let room = before.room(&ann, "General").await;
     for n in 1..=SAID {
-        Bare::say(&room, &ann, &format!("message {n}"));
+        Bare::say(&room, &ann, &format!("message {n}")).await;
     }
     room.durable(SAID).await;
     drop(room);

@@ -86,7 +86,7 @@ async fn who_does_not_read_costs_a_cursor() {
     while last < SAID {
         for _ in 0..100 {
             last += 1;
-            Bare::say(&room, &ann, &message(last, BYTES));
+            Bare::say(&room, &ann, &message(last, BYTES)).await;
         }
         room.durable(last).await;
         most = most.max(bare.sessions.output.used());

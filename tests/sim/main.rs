@@ -38,7 +38,7 @@ const RUNS: u64 = 700;
 const STEPS: usize = 400;
 
 /// What must have happened at least once in all runs together, or they prove little.
-const MUST_HAPPEN: [&str; 31] = [
+const MUST_HAPPEN: [&str; 33] = [
     "clean starts",
     "connections lost",
     "crashes in the middle of an access",
@@ -49,6 +49,8 @@ const MUST_HAPPEN: [&str; 31] = [
     "joined again",
     "kills",
     "length faults",
+    "members that a lane put off",
+    "members that boarded a lane",
     "messages acked",
     "messages caught up",
     "messages heard",

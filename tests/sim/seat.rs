@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use parlor::app::App;
 use parlor::domain::{Limits, Refusal, RoomId, Seq, UserId};
-use parlor::hub::{Connection, Cut, Part, Position, Room, Step, Subscription};
+use parlor::hub::{Connection, Cut, Lane, Part, Position, Room, Step, Subscription};
 use parlor::protocol::{Joined as JoinedFrame, ServerFrame};
 use parlor::transport::{Budget, Outbound};
 use serde_json::Value;
@@ -19,11 +19,16 @@ use crate::wire::{self, Wire};
 pub struct Seat {
     pub connection: Arc<Connection>,
     wire: Wire,
+    /// Its socket takes bytes directly, as many as its buffer holds.
+    direct: bool,
     rooms: BTreeMap<RoomId, Joined>,
     joins: u64,
     read: Option<Read>,
     /// How often a room that was live had to go back to the log.
     pub lagged: u64,
+    /// How often a room was left to a lane, and how often the lane gave it up.
+    pub boarded: u64,
+    pub put_off: u64,
 }
 
 struct Joined {
@@ -40,11 +45,17 @@ struct Read {
 }
 
 impl Seat {
-    pub fn new(number: u64, limits: &Limits, budget: Arc<Budget>) -> Self {
-        let wire = Wire::default();
-        let outbound = Outbound::stream(wire.clone(), limits.waiting_bytes, budget);
+    /// `buffer`: of a socket that takes bytes directly.
+    pub fn new(number: u64, limits: &Limits, budget: Arc<Budget>, buffer: Option<usize>) -> Self {
+        let (wire, limit, direct) = (Wire::default(), limits.waiting_bytes, buffer.is_some());
+        let outbound = match buffer {
+            Some(buffer) => wire.outbound(buffer, limit, budget),
+            None => Outbound::stream(wire.clone(), limit, budget),
+        };
         let connection = Connection::new(number, outbound);
-        Self { connection, wire, rooms: BTreeMap::new(), joins: 0, read: None, lagged: 0 }
+        let (rooms, read) = (BTreeMap::new(), None);
+        let (joins, lagged, boarded, put_off) = (0, 0, 0, 0);
+        Self { connection, wire, direct, rooms, joins, read, lagged, boarded, put_off }
     }
 
     pub fn outbound(&self) -> &Arc<Outbound> {
@@ -57,8 +68,17 @@ impl Seat {
 
     /// What the client reads.
     pub fn take_frames(&self) -> Vec<Value> {
-        let _ = self.outbound().drain_to(0).now_or_never();
-        wire::frames(&self.wire.take())
+        let mut bytes = Vec::new();
+        if self.direct {
+            while self.outbound().waiting_bytes() > 0 {
+                bytes.append(&mut self.wire.take());
+                self.outbound().push_out();
+            }
+        } else {
+            let _ = self.outbound().drain_to(0).now_or_never();
+        }
+        bytes.append(&mut self.wire.take());
+        wire::frames(&bytes)
     }
 
     pub fn enter(
@@ -83,18 +103,20 @@ impl Seat {
         let Some(live) = self.room(room) else { return false };
         let Some(after) = after else {
             self.hand_over(room);
-            let Position { seq, count } = self.rooms[&room].subscription.position();
-            // Where only the log knows the count, a session asks it; nobody here looks at it.
-            let count = count.unwrap_or_default();
-            self.queue_joined(&live, (seq, live.first(), count), reference);
+            self.rooms[&room].subscription.at(|Position { seq, count }| {
+                // Where only the log knows the count, a session asks it; nobody here looks at it.
+                let count = count.unwrap_or_default();
+                self.queue_joined(&live, (seq, live.first(), count), reference);
+            });
             return true;
         };
-        let Ok(cut) = live.cut() else { return false };
-        self.queue_joined(&live, (cut.head, cut.first, cut.count), reference);
+        let Ok(cut) = live.cut(&self.connection) else { return false };
+        let stands = (cut.head, cut.first, cut.count);
+        let mut joined = self.rooms.remove(&room).unwrap();
         self.joins += 1;
-        let joined = self.rooms.get_mut(&room).unwrap();
         (joined.join, joined.live) = (self.joins, false);
-        joined.subscription.restart(cut, after);
+        joined.subscription.restart(cut, after, || self.queue_joined(&live, stands, reference));
+        self.rooms.insert(room, joined);
         true
     }
 
@@ -117,6 +139,20 @@ impl Seat {
         if self.rooms.remove(&room).is_some() {
             self.queue_left(room, None);
         }
+    }
+
+    /// Leaves what is live to lanes; gives those that were opened for it.
+    pub fn board(&mut self) -> Vec<Lane> {
+        if self.read.is_some() || !self.outbound().is_direct_and_idle() {
+            return Vec::new();
+        }
+        let mut opened = Vec::new();
+        for Joined { subscription, .. } in self.rooms.values_mut() {
+            let before = subscription.rides();
+            opened.extend(subscription.board());
+            self.boarded += u64::from(!before && subscription.rides());
+        }
+        opened
     }
 
     fn queue_left(&self, room: RoomId, reason: Option<&'static str>) {
@@ -166,6 +202,7 @@ impl Seat {
     fn hand_over(&mut self, room: RoomId) -> Option<Step> {
         let Joined { subscription, live, .. } = self.rooms.get_mut(&room)?;
         let outbound = &self.connection.outbound;
+        self.put_off += u64::from(subscription.was_put_off());
         while !outbound.is_full() {
             match subscription.step() {
                 Step::Send(frames) => outbound.queue(frames),

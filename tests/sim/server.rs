@@ -7,7 +7,7 @@ use std::time::Duration;
 use parlor::app::{App, Parts, Settings, Signup};
 use parlor::clock::Clock;
 use parlor::domain::{Delivery, Limits, LogId};
-use parlor::hub::{BlockLimits, Hub};
+use parlor::hub::{BlockLimits, Hub, Lane, LaneOptions, LaneStep};
 use parlor::store::{
     CommitMode, Committed, DrivenWriter, Medium, NewDatabase, OpenError, Opened, PageSize, Place,
     ReadError, Reader, StoreOptions, WriteQueue, Writer,
@@ -23,6 +23,9 @@ const SMALL_BLOCKS: BlockLimits = BlockLimits {
     pinned_bytes: 3_000,
     lone_bytes: 100,
 };
+
+/// Two riders are a crowd.
+const SMALL_LANES: LaneOptions = LaneOptions { most: 2, crowd: 2 };
 
 /// The database's name.
 pub const LOG: LogId = LogId(7);
@@ -42,6 +45,7 @@ pub struct Server {
     queue: WriteQueue,
     pub app: Arc<App>,
     pub reader: Reader,
+    pub lanes: Vec<Lane>,
     /// Commits of which the live side has not been told.
     pub untold: VecDeque<Committed>,
     /// The last thing that the writer did has failed.
@@ -62,7 +66,8 @@ impl Server {
         let reader = reader.driven();
         let (writer, queue, health) = DrivenWriter::new(writer, &place.limits);
         let (boot, limits) = (opened.boot, &place.limits);
-        let hub = Hub::with_blocks(reader.clone(), queue.clone(), boot, limits, SMALL_BLOCKS);
+        let (blocks, lanes) = (SMALL_BLOCKS, SMALL_LANES);
+        let hub = Hub::with_options(reader.clone(), queue.clone(), boot, limits, blocks, lanes);
         let parts = Parts {
             hub,
             clock: place.clock.clone(),
@@ -80,8 +85,8 @@ impl Server {
             setup_code: None,
         };
         let app = App::new(parts, settings);
-        let untold = VecDeque::new();
-        Ok((Self { writer, queue, app, reader, untold, failing: false }, opened))
+        let (untold, lanes) = (VecDeque::new(), Vec::new());
+        Ok((Self { writer, queue, app, reader, lanes, untold, failing: false }, opened))
     }
 
     /// Commits what waits, or opens the database again after a fault. Whether there was anything.
@@ -108,6 +113,16 @@ impl Server {
         let Some(committed) = self.untold.pop_front() else { return false };
         self.app.hub.committed(&committed);
         true
+    }
+
+    /// One step of a lane. `false`: it has nothing to do.
+    pub fn step_lane(&mut self, lane: usize) -> bool {
+        match self.lanes[lane].step() {
+            LaneStep::More => return true,
+            LaneStep::Idle => {}
+            LaneStep::Ended => drop(self.lanes.swap_remove(lane)),
+        }
+        false
     }
 
     /// Nothing is taken any more.

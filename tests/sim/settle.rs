@@ -49,6 +49,12 @@ impl World {
                 self.poll(task);
                 moved |= self.tasks.len() < before;
             }
+            let server = self.server.as_mut().unwrap();
+            for lane in (0..server.lanes.len()).rev() {
+                while lane < server.lanes.len() && server.step_lane(lane) {
+                    moved = true;
+                }
+            }
             for number in 0..self.clients.len() {
                 self.pump(number);
                 moved |= self.read(number);

@@ -21,6 +21,7 @@ enum Step {
     Task,
     Turn,
     Tell,
+    Lane,
     Post,
     Page,
     CreateRoom,
@@ -36,11 +37,12 @@ enum Step {
     Stop,
 }
 
-const STEPS: [(usize, Step); 18] = [
+const STEPS: [(usize, Step); 19] = [
     (420, Step::Client),
     (100, Step::Task),
     (60, Step::Turn),
     (60, Step::Tell),
+    (100, Step::Lane),
     (25, Step::Post),
     (25, Step::Page),
     (2, Step::CreateRoom),
@@ -78,6 +80,12 @@ impl World {
             }
             Step::Tell => {
                 self.server.as_mut().unwrap().tell();
+            }
+            Step::Lane => {
+                let server = self.server.as_mut().unwrap();
+                if !server.lanes.is_empty() {
+                    server.step_lane(self.dice.below(server.lanes.len()));
+                }
             }
             Step::Post => self.post_over_http(),
             Step::Page => {
@@ -202,7 +210,10 @@ impl World {
         let app = self.app();
         let Some(seat) = &mut self.clients[number].seat else { return };
         let seen = seat.pump(&app);
+        self.server.as_mut().unwrap().lanes.extend(seat.board());
         self.figures.add("subscriptions that lagged", std::mem::take(&mut seat.lagged));
+        self.figures.add("members that boarded a lane", std::mem::take(&mut seat.boarded));
+        self.figures.add("members that a lane put off", std::mem::take(&mut seat.put_off));
         for (room, frame) in &seen {
             let got = Got::from(frame);
             let text = self.model.got(*room, &got);

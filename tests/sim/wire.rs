@@ -1,10 +1,11 @@
 //! The bytes of one connection, and the frames in them.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
+use parlor::transport::{Budget, Outbound};
 use serde_json::Value;
 use tokio::io::AsyncWrite;
 
@@ -15,6 +16,22 @@ pub struct Wire(Arc<Mutex<Vec<u8>>>);
 impl Wire {
     pub fn take(&self) -> Vec<u8> {
         std::mem::take(&mut *self.0.lock().unwrap())
+    }
+
+    /// A socket whose buffer holds so many bytes.
+    pub fn outbound(&self, buffer: usize, limit: usize, budget: Arc<Budget>) -> Arc<Outbound> {
+        let wire = self.clone();
+        let take = move |slices: &[IoSlice<'_>]| {
+            let mut bytes = wire.0.lock().unwrap();
+            let before = bytes.len();
+            for slice in slices {
+                let free = buffer.saturating_sub(bytes.len());
+                bytes.extend_from_slice(&slice[..slice.len().min(free)]);
+            }
+            let taken = bytes.len() - before;
+            if taken > 0 { Ok(taken) } else { Err(io::ErrorKind::WouldBlock.into()) }
+        };
+        Outbound::driven(take, limit, budget)
     }
 }
 

@@ -356,6 +356,7 @@ impl World {
 
     pub fn new_seat(&mut self) -> Seat {
         let number = self.number();
-        Seat::new(number, &self.site.limits, Arc::clone(&self.budget))
+        let buffer = self.dice.weighted(&[(1, None), (2, Some(400)), (2, Some(4_000))]);
+        Seat::new(number, &self.site.limits, Arc::clone(&self.budget), buffer)
     }
 }

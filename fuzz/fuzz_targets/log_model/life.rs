@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use parlor::domain::{
     Delivery, Limits, LogId, MessageBody, MessageId, RoomId, RoomName, Slug, UserId,
 };
-use parlor::hub::{BlockLimits, Connection, Hub, Reservation, Room};
+use parlor::hub::{BlockLimits, Connection, Hub, LaneOptions, Reservation, Room};
 use parlor::store::{
     Command, CommitMode, Committed, CreateRoom, DrivenWriter, Health, Medium, NewDatabase,
     OpenError, Opened, PageSize, Place, ReadError, Reader, Reply, StoreOptions, WriteQueue, Writer,
@@ -106,7 +106,9 @@ impl Life {
         let limits = Limits { writer_queue_messages: QUEUE, ..Limits::default() };
         let (writer, queue, health) = DrivenWriter::new(writer, &limits);
         let reader = reader.driven();
-        let hub = Hub::with_blocks(reader.clone(), queue.clone(), opened.boot, &limits, BLOCKS);
+        let lanes = LaneOptions { most: 1, crowd: 1 };
+        let (reads, writes) = (reader.clone(), queue.clone());
+        let hub = Hub::with_options(reads, writes, opened.boot, &limits, BLOCKS, lanes);
         let wire = Wire::default();
         let connection = wire.connection(9);
         let (asked, commits) = (None, VecDeque::new());

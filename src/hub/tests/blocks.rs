@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{House, SMALL_BLOCKS, parse, room_id, seqs, user};
 use crate::domain::{DisplayName, Limits, Seq, SessionId, Username};
-use crate::hub::{Begin, BlockLimits, Find, Hub, Part, Room, Ticket};
+use crate::hub::{Begin, BlockLimits, Find, Hub, LaneOptions, Part, Room, Ticket};
 use crate::store::{Command, DeleteUser, ReadError, Reply, SignUp};
 
 impl House {
@@ -118,7 +118,8 @@ fn two_that_drop_each_others_blocks_get_on_all_the_same() {
     house.commit();
     let limits = BlockLimits { kept_bytes: 0, ..SMALL_BLOCKS };
     let (reader, queue) = (house.reader.clone().driven(), house.queue.clone());
-    let hub = Hub::with_blocks(reader, queue, 1, &Limits::default(), limits);
+    let lanes = LaneOptions::default();
+    let hub = Hub::with_options(reader, queue, 1, &Limits::default(), limits, lanes);
     let room = house.room();
     let mut waiting = [2, 6].map(|after| Some(Box::pin(hub.log.part(&room, after, 8, false))));
     for _ in 0..100 {

@@ -1,5 +1,6 @@
 //! Rooms in which nobody hears a message before it is on disk.
 
+use super::stage::begin_anew;
 use super::*;
 use crate::domain::limits::BROADCAST_SLOTS;
 
@@ -11,7 +12,7 @@ fn house() -> House {
 
 /// Where a subscription that begins now would be told that the room stands: head, first and count.
 fn told(house: &House) -> (Seq, Seq, u64) {
-    let cut = house.room().cut().unwrap();
+    let cut = house.room().cut(&connection(1_000)).unwrap();
     (cut.head, cut.first, cut.count)
 }
 
@@ -28,7 +29,7 @@ fn a_message_is_heard_with_its_commit_which_rings() {
     assert!(!is_rung(&live), "there is nothing to hear yet");
     assert_eq!(house.hear(&mut live), NOTHING);
     assert_eq!(house.hear(&mut live), NOTHING, "however often one looks");
-    assert_eq!(live.position(), Position { seq: 0, count: Some(0) });
+    assert_eq!(live.at(|position| position), Position { seq: 0, count: Some(0) });
     house.commit();
     assert!(is_rung(&live));
     assert_eq!(seqs(&house.hear(&mut live)), [1]);
@@ -36,7 +37,7 @@ fn a_message_is_heard_with_its_commit_which_rings() {
     house.commit();
     house.say("three");
     assert_eq!(seqs(&house.hear(&mut live)), [2], "up to the watermark and no further");
-    assert_eq!(live.position(), Position { seq: 2, count: Some(2) });
+    assert_eq!(live.at(|position| position), Position { seq: 2, count: Some(2) });
 }
 
 #[test]
@@ -68,14 +69,14 @@ fn who_comes_in_is_not_told_of_what_is_held_and_hears_it_when_it_is_committed() 
     let (mut resuming, _) = house.subscribe(Some(0));
     let (mut ahead, _) = house.subscribe(Some(2));
     assert_eq!(
-        ahead.position(),
+        ahead.at(|position| position),
         Position { seq: 1, count: Some(1) },
         "a seq that was never heard is no place to begin"
     );
     assert_eq!(house.hear(&mut plain), NOTHING);
     assert_eq!(seqs(&house.hear(&mut resuming)), [1]);
     let (mut again, _) = house.subscribe(None);
-    again.restart(house.room().cut().unwrap(), 0);
+    begin_anew(&house, &mut again);
     assert_eq!(seqs(&house.hear(&mut again)), [1]);
     let all = [&mut plain, &mut resuming, &mut ahead, &mut again];
     for subscription in all {
@@ -87,7 +88,7 @@ fn who_comes_in_is_not_told_of_what_is_held_and_hears_it_when_it_is_committed() 
     for mut subscription in [plain, resuming, ahead, again] {
         assert!(is_rung(&subscription));
         assert_eq!(seqs(&house.hear(&mut subscription)), [2, 3, 4, 5, 6]);
-        assert_eq!(subscription.position(), Position { seq: 6, count: Some(6) });
+        assert_eq!(subscription.at(|position| position), Position { seq: 6, count: Some(6) });
     }
 }
 
@@ -97,7 +98,7 @@ fn a_join_in_place_of_another_forgets_what_that_one_held() {
     let (mut live, _) = house.subscribe(None);
     house.say("one");
     assert_eq!(house.hear(&mut live), NOTHING);
-    live.restart(house.room().cut().unwrap(), 0);
+    begin_anew(&house, &mut live);
     house.commit();
     assert_eq!(seqs(&house.hear(&mut live)), [1], "once");
 }

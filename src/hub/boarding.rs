@@ -1,0 +1,65 @@
+//! The room's side of its lanes: who boards one, when there are more, and who waits for them.
+
+use std::sync::{Arc, PoisonError};
+
+use tokio::sync::broadcast;
+
+use super::lane::Door;
+use super::rider::Rider;
+use super::state::{Item, Phase, State};
+use super::{Connection, Lane, Position, Room};
+use crate::domain::UserId;
+
+impl Room {
+    /// Puts a member onto a lane that has received everything up to `position` by itself. `None`:
+    /// it has not. A lane that comes with it is new and wants to be driven.
+    pub(super) fn board(
+        &self,
+        live: &broadcast::Receiver<Item>,
+        user: UserId,
+        connection: &Arc<Connection>,
+        position: Position,
+    ) -> Option<(Arc<Rider>, Option<Lane>)> {
+        let mut state = self.state();
+        let may = state.phase == Phase::Open && state.members.contains_key(&connection.id);
+        if !may || !live.is_empty() {
+            return None;
+        }
+        let riders: usize = state.lanes.iter().map(|lane| lane.riders()).sum();
+        let wanted = if riders < self.lanes.crowd { 1 } else { self.lanes.most };
+        let opened = (state.lanes.len() < wanted).then(|| self.open_lane(&mut state));
+        let door = state.lanes.iter().min_by_key(|lane| lane.riders())?;
+        let rider = Rider::new(user, door, connection, position);
+        door.board(Arc::clone(&rider), state.sent);
+        state.listeners.remove(&connection.id);
+        Some((rider, opened))
+    }
+
+    fn open_lane(&self, state: &mut State) -> Lane {
+        let door = Door::new(state.sent, &self.progress);
+        state.lanes.push(Arc::clone(&door));
+        let committed = self.holds_back().then(|| self.committed.subscribe());
+        Lane::new(door, state.live.subscribe(), committed)
+    }
+
+    /// Waits until the lanes have received enough for something more to be published.
+    pub async fn passable(&self) {
+        loop {
+            let progress = self.progress.notified();
+            if self.holds_back() || !self.state().is_crowded() {
+                return;
+            }
+            progress.await;
+        }
+    }
+}
+
+impl Drop for Room {
+    /// The lanes see that the channel is closed, and end.
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // Closed first: a lane that looked between the two would wait for ever.
+        state.live = broadcast::Sender::new(1);
+        state.lanes.iter().for_each(|lane| lane.ring());
+    }
+}

@@ -1,0 +1,329 @@
+//! A lane: one task that hands what a room says to many members, instead of a task each.
+//!
+//! Who is live, has nothing at hand and a socket that takes bytes directly boards the lane of its
+//! room: from then on its subscription has no receiver of its own and is not rung. Each round the
+//! lane takes what its own receiver holds, puts it together once, and gives it to one rider after
+//! the other, each with one call to its socket. A rider whose socket falls too far behind is put
+//! off: its subscription finds its way back through the log, as after any absence.
+//!
+//! A lane knows no task: whoever drives it calls [`Lane::step`].
+
+use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::broadcast::{self, error::TryRecvError};
+use tokio::sync::{Notify, watch};
+
+use super::rider::Rider;
+use super::state::Item;
+use crate::domain::limits::{LANE_BATCH_BYTES, LANE_CROWD, LANE_SLACK, LANE_TURN};
+use crate::domain::{Seq, UserId};
+
+/// When a room opens lanes.
+#[derive(Debug, Clone, Copy)]
+pub struct LaneOptions {
+    /// Lanes of a crowded room.
+    pub most: usize,
+    /// From so many riders on it is crowded.
+    pub crowd: usize,
+}
+
+impl Default for LaneOptions {
+    /// One for each thread that can run one.
+    fn default() -> Self {
+        let most = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { most, crowd: LANE_CROWD }
+    }
+}
+
+/// What a room and its lane share.
+#[derive(Debug, Default)]
+pub(super) struct Door {
+    bell: Notify,
+    newcomers: Mutex<Vec<Boarding>>,
+    /// How many items of the room's channel the lane has received.
+    received: AtomicU64,
+    /// Riders that boarded and have not left.
+    riders: AtomicUsize,
+    /// Riders that left, whose places are not cleared yet.
+    left: AtomicUsize,
+    /// The room is deleted: its riders get off behind all that was said.
+    ending: AtomicBool,
+    /// Rung when the lane has received something, for publishers that wait for it.
+    progress: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Boarding {
+    rider: Arc<Rider>,
+    /// It has had everything before this place in the room's channel.
+    from: u64,
+}
+
+impl Door {
+    pub(super) fn new(received: u64, progress: &Arc<Notify>) -> Arc<Self> {
+        let (received, progress) = (AtomicU64::new(received), Arc::clone(progress));
+        Arc::new(Self { received, progress, ..Self::default() })
+    }
+
+    pub(super) fn ring(&self) {
+        self.bell.notify_one();
+    }
+
+    pub(super) fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    pub(super) fn received(&self) -> u64 {
+        self.received.load(Ordering::Acquire)
+    }
+
+    pub(super) fn riders(&self) -> usize {
+        self.riders.load(Ordering::Relaxed)
+    }
+
+    /// Under the room's lock, so that what is said from `from` on reaches the lane behind it.
+    pub(super) fn board(&self, rider: Arc<Rider>, from: u64) {
+        self.riders.fetch_add(1, Ordering::Relaxed);
+        let mut newcomers = self.newcomers.lock().unwrap_or_else(PoisonError::into_inner);
+        newcomers.push(Boarding { rider, from });
+    }
+
+    /// A rider has left. What it leaves behind is little, and is cleared now and then.
+    pub(super) fn left(&self) {
+        self.riders.fetch_sub(1, Ordering::Relaxed);
+        if self.left.fetch_add(1, Ordering::Relaxed) >= LANE_SLACK + self.riders() {
+            self.ring();
+        }
+    }
+
+    fn cleared(&self, places: usize) {
+        self.left.fetch_sub(places, Ordering::Relaxed);
+    }
+
+    fn take_newcomers(&self) -> Vec<Boarding> {
+        mem::take(&mut *self.newcomers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// One lane of one room.
+#[derive(Debug)]
+pub struct Lane {
+    door: Arc<Door>,
+    live: broadcast::Receiver<Item>,
+    /// The place in the room's channel of what comes next.
+    next: u64,
+    /// In a room where nobody hears anything before it is committed: the last committed seq.
+    committed: Option<watch::Receiver<Seq>>,
+    /// Received, but not to be heard before its commit.
+    held: Option<Item>,
+    /// Something was missed: everybody has to look into the log.
+    lagged: bool,
+    riders: Vec<Boarding>,
+    round: Round,
+}
+
+/// What is being handed out.
+#[derive(Debug, Default)]
+struct Round {
+    items: Vec<Item>,
+    /// The place of the first of them.
+    first: u64,
+    /// All of them, put together.
+    parts: Vec<Part>,
+    /// Who is next; from here to the end of the list nobody has had anything of it.
+    at: usize,
+}
+
+/// Frames that go out together.
+#[derive(Debug, Clone)]
+struct Part {
+    frames: Bytes,
+    /// The last event in it, and how many events there were up to that.
+    last: Option<(Seq, u64)>,
+    /// Who does not get it.
+    except: Option<UserId>,
+}
+
+/// What the driver does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LaneStep {
+    /// Let others have a turn and call again.
+    More,
+    /// Nothing until [`Lane::rung`] returns.
+    Idle,
+    /// The room is gone; drop the lane.
+    Ended,
+}
+
+impl Lane {
+    pub(super) fn new(
+        door: Arc<Door>,
+        live: broadcast::Receiver<Item>,
+        committed: Option<watch::Receiver<Seq>>,
+    ) -> Self {
+        let next = door.received();
+        let (riders, round) = (Vec::new(), Round::default());
+        Self { door, live, next, committed, held: None, lagged: false, riders, round }
+    }
+
+    /// Waits until there may be something to do.
+    pub async fn rung(&self) {
+        self.door.bell.notified().await;
+    }
+
+    /// Hands on what there is, to some members at a time.
+    pub fn step(&mut self) -> LaneStep {
+        if self.round.at >= self.riders.len() {
+            match self.begin_round() {
+                LaneStep::More => {}
+                step => return step,
+            }
+        }
+        let end = self.round.at + LANE_TURN;
+        while self.round.at < self.riders.len().min(end) {
+            if self.serve(self.round.at) {
+                self.round.at += 1;
+            } else {
+                self.riders.swap_remove(self.round.at);
+                self.door.cleared(1);
+            }
+        }
+        LaneStep::More
+    }
+
+    /// Takes what has come. [`LaneStep::More`]: there is something to hand out.
+    fn begin_round(&mut self) -> LaneStep {
+        self.round =
+            Round { first: self.next - u64::from(self.held.is_some()), ..Round::default() };
+        // Seen before the channel is emptied: what was said before the end is handed out.
+        let ending = self.door.ending.load(Ordering::Acquire);
+        let closed = self.receive();
+        self.door.received.store(self.next, Ordering::Release);
+        self.door.progress.notify_waiters();
+        // Behind the channel: whoever boarded before something was said is in time to hear it.
+        self.riders.append(&mut self.door.take_newcomers());
+        if self.round.items.is_empty() {
+            if ending || closed || self.lagged {
+                self.put_everybody_off();
+            }
+            if closed {
+                return LaneStep::Ended;
+            }
+            if mem::take(&mut self.lagged) {
+                return LaneStep::More;
+            }
+            self.clear_left();
+            self.round.at = self.riders.len();
+            return LaneStep::Idle;
+        }
+        self.round.parts = put_together(&self.round.items);
+        LaneStep::More
+    }
+
+    /// Fills the round. `true`: the room is no more.
+    fn receive(&mut self) -> bool {
+        let mut bytes = 0;
+        while bytes < LANE_BATCH_BYTES && !self.lagged {
+            let item = match self.held.take() {
+                Some(item) => Ok(item),
+                None => self.live.try_recv().inspect(|_| self.next += 1),
+            };
+            match item {
+                Ok(Item::Events { last, .. }) if !self.may_be_heard(last) => {
+                    self.held = item.ok();
+                    return false;
+                }
+                Ok(item) => {
+                    bytes += item.frames().len();
+                    self.round.items.push(item);
+                }
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Closed) => return true,
+                Err(TryRecvError::Lagged(missed)) => {
+                    self.next += missed;
+                    self.lagged = true;
+                }
+            }
+        }
+        false
+    }
+
+    fn may_be_heard(&self, seq: Seq) -> bool {
+        self.committed.as_ref().is_none_or(|committed| *committed.borrow() >= seq)
+    }
+
+    /// Gives one rider what is its part of the round. `false`: it rides no more.
+    fn serve(&self, rider: usize) -> bool {
+        let Boarding { rider, from } = &self.riders[rider];
+        let Round { items, first, parts, .. } = &self.round;
+        let Some(had) = from.checked_sub(*first).filter(|had| *had > 0) else {
+            return rider.hand(parts.iter().map(Part::handed));
+        };
+        let had = usize::try_from(had).unwrap_or(usize::MAX).min(items.len());
+        let rest: Vec<Part> = items[had..].iter().map(Part::of).collect();
+        rider.hand(rest.iter().map(Part::handed))
+    }
+
+    /// Places of riders, those that left among them.
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        self.riders.len() + self.door.newcomers.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    fn put_everybody_off(&mut self) {
+        let riders = mem::take(&mut self.riders);
+        for Boarding { rider, .. } in &riders {
+            rider.put_off();
+        }
+        self.door.cleared(riders.len());
+    }
+
+    fn clear_left(&mut self) {
+        if self.door.left.load(Ordering::Relaxed) > LANE_SLACK {
+            let before = self.riders.len();
+            self.riders.retain(|Boarding { rider, .. }| rider.is_aboard());
+            self.door.cleared(before - self.riders.len());
+        }
+    }
+}
+
+impl Part {
+    fn of(item: &Item) -> Self {
+        let frames = item.frames().clone();
+        match item {
+            Item::Events { last, count, .. } => {
+                Self { frames, last: Some((*last, *count)), except: None }
+            }
+            Item::Typing { user, .. } => Self { frames, last: None, except: Some(*user) },
+            Item::Presence { .. } => Self { frames, last: None, except: None },
+        }
+    }
+
+    fn handed(&self) -> (&Bytes, Option<(Seq, u64)>, Option<UserId>) {
+        (&self.frames, self.last, self.except)
+    }
+}
+
+/// What everybody gets in one piece; what somebody does not get stands alone.
+fn put_together(items: &[Item]) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for run in items.chunk_by(|one, next| !one.is_typing() && !next.is_typing()) {
+        if let [only] = run {
+            parts.push(Part::of(only));
+            continue;
+        }
+        let mut frames = BytesMut::with_capacity(run.iter().map(|item| item.frames().len()).sum());
+        let mut last = None;
+        for item in run {
+            let part = Part::of(item);
+            frames.extend_from_slice(&part.frames);
+            last = part.last.or(last);
+        }
+        parts.push(Part { frames: frames.freeze(), last, except: None });
+    }
+    parts
+}

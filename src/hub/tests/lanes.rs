@@ -1,0 +1,289 @@
+//! Lanes: whoever rides one hears what it would hear by a receiver of its own.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use proptest::prelude::*;
+
+use super::stage::{Person, SMALL, Stage, WAITING};
+use super::{connection, room_id, user};
+use crate::domain::limits::{BROADCAST_SLOTS, LANE_SLACK};
+use crate::domain::{Delivery, Seq};
+use crate::hub::{Connection, Lane, LaneStep};
+
+fn rung(connection: &Connection) -> bool {
+    connection.rung().now_or_never().is_some()
+}
+
+#[test]
+fn a_lane_serves_who_rides_it_and_rings_nobody() {
+    let mut stage = Stage::filled(&[Some(10_000), Some(10_000), None]);
+    assert!(stage.people[0].rides() && stage.people[1].rides() && !stage.people[2].rides());
+    assert_eq!(stage.lanes.len(), 1);
+    for person in &stage.people {
+        let _ = rung(&person.connection);
+    }
+    assert!(stage.say("one") && stage.say("two"));
+    let rings: Vec<bool> = stage.people.iter().map(|person| rung(&person.connection)).collect();
+    assert_eq!(rings, [false, false, true], "only who has a receiver of its own");
+    assert!(stage.lanes[0].rung().now_or_never().is_some());
+    stage.run_lanes();
+    stage.people[0].read();
+    assert_eq!(stage.people[0].seqs(), [1, 2]);
+    let told = stage.people[0].subscription.as_ref().unwrap().at(|position| position);
+    assert_eq!((told.seq, told.count), (2, Some(2)));
+}
+
+#[test]
+fn who_boards_between_two_rounds_hears_nothing_twice_and_misses_nothing() {
+    let mut stage = Stage::filled(&[Some(10_000), Some(10_000)]);
+    stage.say("one");
+    // It comes in while the lane has not handed on what was said before.
+    stage.people[1].enter(&stage.house, Some(0));
+    stage.say("two");
+    stage.serve(1);
+    stage.house.commit();
+    stage.serve(1);
+    assert!(stage.people[1].rides());
+    stage.say("three");
+    stage.settle();
+    assert_eq!(stage.people[0].seqs(), [1, 2, 3]);
+    assert_eq!(stage.people[1].seqs(), [1, 2, 3]);
+}
+
+#[test]
+fn nobody_hears_of_its_own_typing_and_the_order_stays() {
+    let mut stage = Stage::filled(&[Some(10_000), Some(10_000)]);
+    stage.say("one");
+    stage.house.room().typing(user(1), "ann", 5_000);
+    stage.say("two");
+    stage.run_lanes();
+    let texts = stage.people.iter_mut().map(|person| {
+        person.read();
+        String::from_utf8_lossy(&person.heard).into_owned()
+    });
+    let texts: Vec<String> = texts.collect();
+    assert_eq!(texts[0].matches("typing").count(), 0);
+    let places = ["\"one\"", "typing", "\"two\""].map(|what| texts[1].find(what).unwrap());
+    assert!(places.is_sorted(), "{places:?}");
+}
+
+#[test]
+fn who_does_not_read_is_put_off_and_finds_its_way_back() {
+    let mut stage = Stage::filled(&[Some(10_000), Some(SMALL)]);
+    for n in 0..20 {
+        assert!(stage.say(&format!("message {n}")));
+        stage.run_lanes();
+    }
+    assert!(stage.people[0].rides() && !stage.people[1].rides());
+    assert!(stage.people[1].connection.outbound.waiting_bytes() <= WAITING);
+    assert!(rung(&stage.people[1].connection), "its session looks after it");
+    stage.settle();
+    let all: Vec<Seq> = (1..=20).collect();
+    assert_eq!((stage.people[0].seqs(), stage.people[1].seqs()), (all.clone(), all));
+    assert!(stage.people[1].rides(), "back again");
+}
+
+#[test]
+fn who_has_left_hears_nothing_more_and_its_socket_is_not_kept() {
+    let mut stage = Stage::filled(&[Some(10_000), Some(10_000)]);
+    stage.say("not handed on yet");
+    let mut gone = stage.people.pop().unwrap();
+    gone.subscription = None;
+    stage.run_lanes();
+    gone.read();
+    assert_eq!(gone.seqs(), [0; 0]);
+    let socket = Arc::downgrade(&gone.connection.outbound);
+    drop(gone);
+    assert!(socket.upgrade().is_none());
+}
+
+#[test]
+fn what_riders_leave_behind_in_a_quiet_room_is_bounded() {
+    let mut stage = Stage::filled(&[Some(10_000)]);
+    for _ in 0..20 * LANE_SLACK {
+        stage.people[0].enter(&stage.house, None);
+        stage.serve(0);
+        if stage.lanes[0].rung().now_or_never().is_some() {
+            stage.run_lanes();
+        }
+    }
+    assert!(stage.lanes[0].places() < 3 * LANE_SLACK, "{}", stage.lanes[0].places());
+}
+
+#[test]
+fn a_deleted_room_ends_for_riders_behind_what_was_said() {
+    let mut stage = Stage::filled(&[Some(10_000)]);
+    stage.say("the last words");
+    stage.house.room().delete().unwrap();
+    stage.house.commit();
+    stage.run_lanes();
+    stage.serve(0);
+    stage.people[0].read();
+    assert_eq!(stage.people[0].seqs(), [1]);
+    assert!(stage.people[0].subscription.is_none(), "it is gone");
+    stage.run_lanes();
+    assert!(stage.lanes.is_empty());
+}
+
+#[test]
+fn a_lane_ends_with_its_room() {
+    let mut stage = Stage::filled(&[Some(10_000)]);
+    stage.people.clear();
+    assert_eq!(stage.step(0), Some(LaneStep::Idle));
+    let _ = stage.lanes[0].rung().now_or_never();
+    stage.house.hub.evict_idle();
+    assert!(stage.house.hub.live_room(room_id()).is_none());
+    assert!(stage.lanes[0].rung().now_or_never().is_some());
+    assert_eq!(stage.step(0), Some(LaneStep::Ended));
+}
+
+#[test]
+fn publishers_wait_for_a_lane_that_is_behind() {
+    let mut stage = Stage::filled(&[Some(100_000)]);
+    let mut said = 0;
+    while stage.say("more") {
+        said += 1;
+    }
+    assert!(said < BROADCAST_SLOTS as u64);
+    let room = stage.house.room();
+    let mut passable = Box::pin(room.passable());
+    assert!(passable.as_mut().now_or_never().is_none());
+    stage.step(0);
+    assert!(passable.as_mut().now_or_never().is_some());
+    assert!(stage.say("through"));
+    stage.run_lanes();
+    stage.people[0].read();
+    assert_eq!(stage.people[0].seqs(), (1..=said + 1).collect::<Vec<_>>());
+    assert!(stage.people[0].rides(), "nobody was put off");
+}
+
+/// In a room that delivers what is committed nobody waits for a lane, which waits for the disk.
+#[test]
+fn a_lane_that_missed_something_sends_everybody_to_the_log() {
+    let mut stage = Stage::new(Delivery::Committed, &[Some(100_000), Some(100_000)]);
+    for person in 0..2 {
+        stage.people[person].enter(&stage.house, None);
+        stage.serve(person);
+    }
+    for _ in 0..2 * BROADCAST_SLOTS {
+        assert!(stage.say("held back"));
+    }
+    stage.run_lanes();
+    stage.people[0].read();
+    assert_eq!(stage.people[0].seqs(), [0; 0], "not committed");
+    stage.settle();
+    let all: Vec<Seq> = (1..=2 * BROADCAST_SLOTS as u64).collect();
+    assert_eq!((stage.people[0].seqs(), stage.people[1].seqs()), (all.clone(), all));
+    assert!(stage.people.iter().all(Person::rides), "back again");
+    assert!(stage.say("heard at its commit"));
+    stage.settle();
+    assert_eq!(stage.people[1].seqs().last(), Some(&(2 * BROADCAST_SLOTS as u64 + 1)));
+}
+
+#[test]
+fn a_crowd_has_several_lanes() {
+    let mut stage = Stage::filled(&[Some(10_000); 8]);
+    assert_eq!(stage.lanes.len(), 2);
+    stage.say("one");
+    stage.settle();
+    assert!(stage.people.iter().all(|person| person.seqs() == [1]));
+    let places = stage.lanes.iter().map(Lane::places).collect::<Vec<_>>();
+    assert_eq!(places, [4, 4]);
+}
+
+/// One thing that happens. Whatever happens to a person happens to its twin, whose socket takes no
+/// bytes directly.
+#[derive(Debug, Clone)]
+enum Event {
+    Say,
+    Commit,
+    Lane(usize),
+    Serve(usize),
+    Read(usize),
+    Enter(usize, bool),
+    Leave(usize),
+    Typing(usize),
+    Presence,
+}
+
+const PAIRS: usize = 4;
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let someone = || 0..2 * PAIRS;
+    let event = prop_oneof![
+        12 => Just(Event::Say),
+        2 => Just(Event::Commit),
+        8 => (0..2usize).prop_map(Event::Lane),
+        8 => someone().prop_map(Event::Serve),
+        4 => someone().prop_map(Event::Read),
+        2 => (0..PAIRS, any::<bool>()).prop_map(|(pair, resume)| Event::Enter(pair, resume)),
+        1 => (0..PAIRS).prop_map(Event::Leave),
+        1 => someone().prop_map(Event::Typing),
+        1 => Just(Event::Presence),
+    ];
+    proptest::collection::vec(event, 1..250)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_lane_hands_on_what_a_receiver_does(
+        delivery in prop_oneof![Just(Delivery::Immediate), Just(Delivery::Committed)],
+        events in events(),
+    ) {
+        let sockets = [Some(100), None, Some(SMALL), None, Some(10_000), None, Some(10_000), None];
+        let mut stage = Stage::new(delivery, &sockets);
+        let (mut said, mut time) = (0, 0);
+        let enter = |stage: &mut Stage, pair: usize, after: Option<Seq>| {
+            for person in [2 * pair, 2 * pair + 1] {
+                stage.people[person].leave();
+                stage.people[person].enter(&stage.house, after);
+            }
+        };
+        // Where each pair came in last, and how much its two had heard then.
+        let mut since = [(0, [0; 2]); PAIRS];
+        for event in events {
+            match event {
+                Event::Say => {
+                    said += 1;
+                    let _ = stage.say(&format!("message {said}"));
+                }
+                Event::Commit => stage.house.commit(),
+                Event::Lane(lane) => drop(stage.step(lane)),
+                Event::Serve(person) => stage.serve(person),
+                Event::Read(person) => stage.people[person].read(),
+                Event::Enter(pair, resume) => {
+                    let head = stage.house.room().cut(&connection(999)).unwrap().head;
+                    enter(&mut stage, pair, resume.then_some(head / 2));
+                    let heard = [2 * pair, 2 * pair + 1].map(|n| stage.people[n].seqs().len());
+                    since[pair] = (if resume { head / 2 } else { head }, heard);
+                }
+                Event::Leave(pair) => {
+                    stage.people[2 * pair].leave();
+                    stage.people[2 * pair + 1].leave();
+                }
+                Event::Typing(person) => {
+                    time += 10_000;
+                    stage.house.room().typing(user(person as u64 + 1), "somebody", time);
+                }
+                Event::Presence => stage.house.room().tell_presence(),
+            }
+        }
+        stage.settle();
+        let last = stage.house.room().head();
+        for (pair, (from, heard)) in since.into_iter().enumerate() {
+            for (twin, heard) in heard.into_iter().enumerate() {
+                let person = &stage.people[2 * pair + twin];
+                if person.subscription.is_none() {
+                    continue;
+                }
+                let expected: Vec<Seq> = (from + 1..=last).collect();
+                prop_assert_eq!(&person.seqs()[heard..], &expected, "{} of {}", twin, pair);
+            }
+            let twins = [2 * pair, 2 * pair + 1].map(|n| stage.people[n].rides());
+            prop_assert!(!twins[1]);
+        }
+    }
+}
