@@ -1,4 +1,4 @@
-//! The server's process, and what it uses.
+//! A server's process, and what it uses.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -19,33 +19,38 @@ pub struct Server {
 }
 
 /// What the process has used.
+#[derive(Clone, Copy)]
 pub struct Usage {
     pub cpu: Duration,
     /// KiB in memory now.
     pub resident: u64,
 }
 
+/// Parlor with its data in `directory`, and without limits of rates.
+pub fn parlor(program: &str, directory: &Path, connections_per_user: usize) -> Command {
+    let mut command = Command::new(program);
+    command
+        .current_dir(directory)
+        .env_clear()
+        .env("PARLOR_LISTEN", "127.0.0.1:0")
+        .env("PARLOR_LOG__FILTER", "error")
+        .env("PARLOR_LIMITS__SIGN_INS_PER_MINUTE", "0")
+        .env("PARLOR_LIMITS__MESSAGES_PER_SECOND", "0")
+        .env("PARLOR_LIMITS__CONNECTIONS_PER_USER", connections_per_user.to_string());
+    command
+}
+
 impl Server {
-    /// With its data in `directory`.
-    pub fn start(directory: &Path, connections_per_user: usize) -> Result<Self, Failure> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_parlor"))
-            .current_dir(directory)
-            .env_clear()
-            .env("PARLOR_LISTEN", "127.0.0.1:0")
-            .env("PARLOR_LOG__FILTER", "error")
-            .env("PARLOR_LIMITS__SIGN_INS_PER_MINUTE", "0")
-            .env("PARLOR_LIMITS__MESSAGES_PER_SECOND", "0")
-            .env("PARLOR_LIMITS__CONNECTIONS_PER_USER", connections_per_user.to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
+    /// Its first line of output ends with the address that it `listens on`.
+    pub fn start(mut command: Command) -> Result<Self, Failure> {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let out = child.stdout.take().ok_or("no pipe")?;
         // From here on it is killed when something fails.
         let mut server = Self { child, addr: ([0, 0, 0, 0], 0).into() };
         let mut line = String::new();
         BufReader::new(out).read_line(&mut line)?;
-        let rest = line.strip_prefix("Parlor listens on ").ok_or("the server does not start")?;
-        server.addr = rest.split(". ").next().unwrap_or(rest).parse()?;
+        let (_, rest) = line.split_once("listens on ").ok_or("the server does not start")?;
+        server.addr = rest.split(". ").next().unwrap_or(rest).trim().parse()?;
         Ok(server)
     }
 
