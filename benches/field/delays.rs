@@ -4,7 +4,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::crowd::Heard;
 use super::works::SENDERS;
 
 pub struct Delays {
@@ -33,12 +32,12 @@ impl Delays {
         self.sent[message as usize] = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
     }
 
-    /// Sender by sender, each says every so many-th message.
-    pub fn hear(&mut self, heard: &Heard) {
-        let message = heard.number as usize * SENDERS + heard.sender;
-        let Some((sent, arrived)) = self.sent.get(message).zip(heard.arrived) else { return };
+    /// Senders take turns: each says every so many-th message.
+    pub fn hear(&mut self, member: usize, sender: usize, number: u32, arrived: Option<u64>) {
+        let message = number as usize * SENDERS + sender;
+        let Some((sent, arrived)) = self.sent.get(message).zip(arrived) else { return };
         let delay = u32::try_from(arrived.saturating_sub(*sent)).unwrap_or(u32::MAX);
-        self.heard[message * self.members + heard.member] = delay.max(1);
+        self.heard[message * self.members + member] = delay.max(1);
     }
 
     /// At the middle member, and at the last.

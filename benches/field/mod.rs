@@ -8,6 +8,7 @@ pub mod crowd;
 pub mod delays;
 pub mod dialect;
 pub mod house;
+pub mod meter;
 pub mod process;
 pub mod report;
 pub mod tally;

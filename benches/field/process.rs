@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::Failure;
 
 /// Linux tells times of processes in hundredths of a second, whatever the kernel counts in.
-const TICK: Duration = Duration::from_millis(10);
+pub const TICK: Duration = Duration::from_millis(10);
 
 /// Killed when dropped.
 pub struct Server {
@@ -55,17 +55,21 @@ impl Server {
     }
 
     pub fn usage(&self) -> Result<Usage, Failure> {
-        let process = format!("/proc/{}", self.child.id());
-        let stat = fs::read_to_string(format!("{process}/stat"))?;
-        // The name, which comes second, is in brackets and may hold anything.
-        let (_, fields) = stat.rsplit_once(')').ok_or("no process")?;
-        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
-        let ticks = ticks.sum::<Result<u32, _>>()?;
-        let status = fs::read_to_string(format!("{process}/status"))?;
+        let process = self.child.id().to_string();
+        let status = fs::read_to_string(format!("/proc/{process}/status"))?;
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let resident = resident.and_then(|text| text.split_whitespace().next());
-        Ok(Usage { cpu: TICK * ticks, resident: resident.ok_or("no VmRSS")?.parse()? })
+        Ok(Usage { cpu: cpu_of(&process)?, resident: resident.ok_or("no VmRSS")?.parse()? })
     }
+}
+
+/// The CPU time of a process, user and system.
+pub fn cpu_of(process: &str) -> Result<Duration, Failure> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name, which comes second, is in brackets and may hold anything.
+    let (_, fields) = stat.rsplit_once(')').ok_or("no process")?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
+    Ok(TICK * ticks.sum::<Result<u32, _>>()?)
 }
 
 impl Drop for Server {

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use super::task::{Outcome, Task};
 use crate::Failure;
 
+/// What other processes may take of a core before it is told.
+const QUIET: f64 = 0.05;
+
 /// What came of a task, turn by turn, for each server that was put to it.
 pub struct Results<'a> {
     pub task: &'a Task,
@@ -46,6 +49,11 @@ impl Results<'_> {
             }
             let Outcome { missing, doubled, out_of_order, .. } = outcome;
             let _ = writeln!(table, "{missing:>10}{doubled:>9}{out_of_order:>14}");
+        }
+        let others = outcomes.iter().map(|outcome| outcome.others).fold(0.0, f64::max);
+        if others > QUIET {
+            let _ =
+                writeln!(table, "The machine was not quiet: others took {others:.2} of a core.");
         }
         table
     }

@@ -49,6 +49,8 @@ pub struct Outcome {
     pub last: Quantiles,
     /// The server's, in KiB a member.
     pub memory: f64,
+    /// What other processes took meanwhile, of one core.
+    pub others: f64,
 }
 
 /// A figure that servers are compared by.
@@ -161,6 +163,7 @@ impl Outcome {
                 p99: median(|turn| turn.last.p99),
             },
             memory: median(|turn| turn.memory),
+            others: median(|turn| turn.others),
         }
     }
 }

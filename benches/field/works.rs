@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::crowd::{Crowd, Heard};
 use super::delays::Delays;
 use super::dialect::Dialect;
+use super::meter::{Meter, Reading};
 use super::process::{Server, Usage};
 use super::tally::Tally;
 use super::task::Outcome;
@@ -45,24 +46,18 @@ impl Work<'_> {
         let mut tally = Tally::new(members, SENDERS);
         let mut senders = self.senders();
         let began = Instant::now();
-        let mut measured = None;
-        let (cpu, deliveries) = loop {
+        while began.elapsed() < WARMING {
             self.talk(&mut senders)?;
             self.listen(&mut senders, &mut tally)?;
-            let now = Instant::now();
-            match measured {
-                None if now >= began + WARMING => {
-                    measured = Some((self.server.usage()?.cpu, tally.delivered, now));
-                }
-                Some((cpu, delivered, from)) if now >= from + self.time => {
-                    let cpu = self.server.usage()?.cpu.saturating_sub(cpu);
-                    let delivered = count(tally.delivered - delivered);
-                    let elapsed = now.duration_since(from).as_secs_f64();
-                    break (cpu.as_secs_f64() * 1e6 / delivered.max(1.0), delivered / elapsed);
-                }
-                _ => {}
-            }
-        };
+        }
+        let (began, before) = (Instant::now(), tally.delivered);
+        let meter = Meter::start(self.server)?;
+        while began.elapsed() < self.time {
+            self.talk(&mut senders)?;
+            self.listen(&mut senders, &mut tally)?;
+        }
+        let reading = meter.read(self.server)?;
+        let measured = measured(&reading, tally.delivered - before);
         let mut last = Instant::now();
         let sent: u64 = senders.iter().map(|sender| u64::from(sender.sent)).sum();
         let expected = sent * members as u64;
@@ -72,7 +67,7 @@ impl Work<'_> {
             }
         }
         self.refused()?;
-        Ok(Outcome { cpu, deliveries, ..counts(&tally, sent, expected) })
+        Ok(counted(&tally, sent, expected, measured))
     }
 
     /// One sender after the other says a message, `rate` a second. Members are read in between, a
@@ -83,7 +78,7 @@ impl Work<'_> {
         let mut tally = Tally::new(members, SENDERS);
         let mut delays = Delays::new(total, members);
         let senders = self.senders();
-        let before = self.server.usage()?.cpu;
+        let meter = Meter::start(self.server)?;
         let began = Instant::now();
         let mut frame = Vec::new();
         for number in 0..total {
@@ -93,7 +88,7 @@ impl Work<'_> {
             {
                 std::thread::sleep(left.min(rest));
                 if left > rest {
-                    self.catch_up(&mut tally, &mut delays)?;
+                    self.catch_up(due, &mut tally, &mut delays)?;
                 }
             }
             let (turn, sender) = (number / PER_TURN, (number % PER_TURN) as usize);
@@ -106,31 +101,31 @@ impl Work<'_> {
         let mut last = Instant::now();
         while tally.delivered < expected && last.elapsed() < SILENCE {
             std::thread::sleep(rest);
-            if self.catch_up(&mut tally, &mut delays)? {
+            if self.catch_up(Instant::now() + SILENCE, &mut tally, &mut delays)? {
                 last = Instant::now();
             }
         }
-        let cpu = self.server.usage()?.cpu.saturating_sub(before);
+        let reading = meter.read(self.server)?;
         self.refused()?;
-        let elapsed = began.elapsed().as_secs_f64();
-        let delivered = count(tally.delivered).max(1.0);
         let (middle, last) = delays.conclude();
-        Ok(Outcome {
-            middle,
-            last,
-            cpu: cpu.as_secs_f64() * 1e6 / delivered,
-            deliveries: delivered / elapsed,
-            ..counts(&tally, total.into(), expected)
-        })
+        let measured = Outcome { middle, last, ..measured(&reading, tally.delivered) };
+        Ok(counted(&tally, total.into(), expected, measured))
     }
 
-    /// Reads all that has come; `false` if there was nothing.
-    fn catch_up(&mut self, tally: &mut Tally, delays: &mut Delays) -> Result<bool, Failure> {
+    /// Reads all that has come, but no longer than to this moment; `false` if there was nothing.
+    fn catch_up(
+        &mut self,
+        due: Instant,
+        tally: &mut Tally,
+        delays: &mut Delays,
+    ) -> Result<bool, Failure> {
         let mut any = false;
-        while self.crowd.poll(|heard| {
-            tally.hear(heard.member, heard.sender, heard.number, heard.seq);
-            delays.hear(&heard);
-        })? {
+        while Instant::now() < due
+            && self.crowd.poll(|heard| {
+                tally.hear(heard.member, heard.sender, heard.number, heard.seq);
+                delays.hear(heard.member, heard.sender, heard.number, heard.arrived);
+            })?
+        {
             any = true;
         }
         Ok(any)
@@ -204,7 +199,7 @@ impl Work<'_> {
     }
 }
 
-fn counts(tally: &Tally, sent: u64, expected: u64) -> Outcome {
+fn counted(tally: &Tally, sent: u64, expected: u64, measured: Outcome) -> Outcome {
     Outcome {
         sent,
         expected,
@@ -212,6 +207,16 @@ fn counts(tally: &Tally, sent: u64, expected: u64) -> Outcome {
         missing: expected - tally.delivered,
         doubled: tally.doubled,
         out_of_order: tally.disordered,
+        ..measured
+    }
+}
+
+fn measured(reading: &Reading, deliveries: u64) -> Outcome {
+    let deliveries = count(deliveries);
+    Outcome {
+        cpu: reading.server.as_secs_f64() * 1e6 / deliveries.max(1.0),
+        deliveries: deliveries / reading.elapsed.as_secs_f64(),
+        others: reading.others,
         ..Outcome::default()
     }
 }

@@ -12,6 +12,7 @@
 #[path = "../field/mod.rs"]
 mod field;
 mod peers;
+mod picture;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -58,6 +59,7 @@ struct Plan {
     /// The server's own program.
     parlor: String,
     json: PathBuf,
+    picture: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -82,6 +84,7 @@ fn plan() -> Result<Plan, Failure> {
         works: String::new(),
         parlor: env!("CARGO_BIN_EXE_parlor").to_owned(),
         json: concat!(env!("CARGO_TARGET_TMPDIR"), "/versus.json").into(),
+        picture: concat!(env!("CARGO_TARGET_TMPDIR"), "/versus.svg").into(),
     };
     Arguments::read(|name, value| {
         match name {
@@ -92,6 +95,7 @@ fn plan() -> Result<Plan, Failure> {
             "--works" => plan.works = value.text()?,
             "--parlor" => plan.parlor = value.text()?,
             "--json" => plan.json = value.text()?.into(),
+            "--picture" => plan.picture = value.text()?.into(),
             _ => return Ok(false),
         }
         Ok(true)
@@ -123,7 +127,8 @@ fn run(plan: &Plan) -> Result<bool, Failure> {
         all.push(results);
     }
     report::write(&plan.json, &all)?;
-    eprintln!("versus: {} has every turn", plan.json.display());
+    std::fs::write(&plan.picture, picture::draw(&all))?;
+    eprintln!("versus: see {} and {}", plan.json.display(), plan.picture.display());
     let ours = all.iter().flat_map(|results| &results.servers);
     Ok(ours.filter(|result| result.server == PARLOR).all(|result| result.outcome().is_sound()))
 }

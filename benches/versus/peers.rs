@@ -13,6 +13,7 @@ const PACKAGES: &str = "npm ci --prefix benches/peers";
 /// A server that is not Parlor.
 pub struct Peer {
     pub name: &'static str,
+    title: &'static str,
     /// What starts it, in the peers' directory.
     program: &'static str,
     script: Option<&'static str>,
@@ -24,6 +25,7 @@ pub struct Peer {
 pub const PEERS: [Peer; 4] = [
     Peer {
         name: "floor",
+        title: "the floor",
         program: "target/release/floor",
         script: None,
         needs: "target/release/floor",
@@ -31,6 +33,7 @@ pub const PEERS: [Peer; 4] = [
     },
     Peer {
         name: "bun",
+        title: "Bun",
         program: "node_modules/.bin/bun",
         script: Some("bun.js"),
         needs: "node_modules/.bin/bun",
@@ -38,6 +41,7 @@ pub const PEERS: [Peer; 4] = [
     },
     Peer {
         name: "node",
+        title: "Node, ws",
         program: "node",
         script: Some("node.js"),
         needs: "node_modules/ws/package.json",
@@ -45,12 +49,18 @@ pub const PEERS: [Peer; 4] = [
     },
     Peer {
         name: "chat",
+        title: "axum chat",
         program: "target/release/chat",
         script: None,
         needs: "target/release/chat",
         install: CARGO,
     },
 ];
+
+/// What a server is called in the picture.
+pub fn title(name: &str) -> &'static str {
+    PEERS.iter().find(|peer| peer.name == name).map_or("Parlor", |peer| peer.title)
+}
 
 impl Peer {
     pub fn is_installed_or_says_how(&self) -> bool {
