@@ -8,6 +8,8 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own")]
 
+#[path = "../field/arguments.rs"]
+mod arguments;
 mod disk;
 #[path = "../store/fill.rs"]
 mod fill;
@@ -21,6 +23,7 @@ use std::time::Duration;
 
 use parlor::store::CommitMode;
 
+use self::arguments::Arguments;
 use self::house::House;
 use self::load::{Ids, Load};
 
@@ -45,7 +48,7 @@ const MODES: [(&str, CommitMode); 3] = [
 ];
 
 fn main() -> ExitCode {
-    match plan(std::env::args().skip(1)).and_then(|plan| run(&plan)) {
+    match plan().and_then(|plan| run(&plan)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("group_commit: {error}");
@@ -54,19 +57,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn plan(mut arguments: impl Iterator<Item = String>) -> Result<Plan, Failure> {
+fn plan() -> Result<Plan, Failure> {
     let mut plan = Plan { seconds: 3, rows: 1_000_000, directory: PathBuf::from("target") };
-    while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().ok_or_else(|| format!("{argument} takes a value"));
-        match argument.as_str() {
-            "--seconds" => plan.seconds = value()?.parse()?,
-            "--rows" => plan.rows = value()?.parse()?,
-            "--dir" => plan.directory = value()?.into(),
-            // Cargo's own.
-            "--bench" => {}
-            other => return Err(format!("unknown argument {other}").into()),
+    Arguments::read(|name, value| {
+        match name {
+            "--seconds" => plan.seconds = value.number()?,
+            "--rows" => plan.rows = value.number()?,
+            "--dir" => plan.directory = value.text()?.into(),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     Ok(plan)
 }
 

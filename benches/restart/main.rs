@@ -9,6 +9,8 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own")]
 
+#[path = "../field/arguments.rs"]
+mod arguments;
 #[path = "../store/fill.rs"]
 mod fill;
 
@@ -17,6 +19,8 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use parlor::store::{CommitMode, Writer};
+
+use self::arguments::Arguments;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -41,7 +45,7 @@ fn main() -> ExitCode {
         ["load", directory, mode] => crash_under_load(Path::new(directory), mode),
         ["rest", directory, mode] => crash_at_rest(Path::new(directory), mode),
         ["start", directory, mode] => crash_started(Path::new(directory), mode),
-        _ => plan(&arguments).and_then(|(rows, directory)| run(rows, &directory)),
+        _ => plan().and_then(|(rows, directory)| run(rows, &directory)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -52,19 +56,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn plan(arguments: &[&str]) -> Result<(u64, PathBuf), Failure> {
+fn plan() -> Result<(u64, PathBuf), Failure> {
     let (mut rows, mut directory) = (1_000_000, PathBuf::from("target"));
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().ok_or_else(|| format!("{argument} takes a value"));
-        match *argument {
-            "--rows" => rows = value()?.parse()?,
-            "--dir" => directory = value()?.into(),
-            // Cargo's own.
-            "--bench" => {}
-            other => return Err(format!("unknown argument {other}").into()),
+    Arguments::read(|name, value| {
+        match name {
+            "--rows" => rows = value.number()?,
+            "--dir" => directory = value.text()?.into(),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     Ok((rows, directory))
 }
 

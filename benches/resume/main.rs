@@ -11,10 +11,13 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own")]
 
-#[path = "../crowd/client.rs"]
+#[path = "../field/api.rs"]
+mod api;
+#[path = "../field/arguments.rs"]
+mod arguments;
 mod client;
 mod crowd;
-#[path = "../crowd/process.rs"]
+#[path = "../field/process.rs"]
 mod process;
 mod quiet;
 mod stalled;
@@ -26,8 +29,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use self::client::{Api, Member};
-use self::process::Server;
+use self::api::Api;
+use self::arguments::Arguments;
+use self::client::Member;
+use self::process::{Server, parlor};
 use self::tally::Tally;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -60,7 +65,7 @@ struct Stage {
 }
 
 fn main() -> ExitCode {
-    match plan(std::env::args().skip(1)).and_then(run) {
+    match plan().and_then(run) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
             eprintln!("resume: messages are missing, doubled or out of order");
@@ -73,23 +78,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn plan(mut arguments: impl Iterator<Item = String>) -> Result<Plan, Failure> {
+fn plan() -> Result<Plan, Failure> {
     let mut plan = Plan { members: 1_000, behind: 3_000, stalled: None };
-    while let Some(argument) = arguments.next() {
-        let mut number = || -> Result<u32, Failure> {
-            let value = arguments.next().unwrap_or_default();
-            let number = value.parse().ok().filter(|number| *number > 0);
-            number.ok_or_else(|| format!("{argument} takes a number above 0").into())
-        };
-        match argument.as_str() {
-            "--members" => plan.members = number()?.try_into()?,
-            "--behind" => plan.behind = number()?.into(),
-            "--stalled-seconds" => plan.stalled = Some(Duration::from_secs(number()?.into())),
-            // Cargo's own.
-            "--bench" => {}
-            other => return Err(format!("unknown argument {other}").into()),
+    Arguments::read(|name, value| {
+        match name {
+            "--members" => plan.members = value.number()?,
+            "--behind" => plan.behind = value.number()?,
+            "--stalled-seconds" => plan.stalled = Some(Duration::from_secs(value.number()?)),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
     Ok(plan)
 }
 
@@ -98,7 +97,8 @@ fn run(plan: Plan) -> Result<bool, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let directory = tempfile::tempdir()?;
     let per_user = plan.members.div_ceil(USERS) + 3;
-    let start = || Server::start(directory.path(), per_user);
+    let program = env!("CARGO_BIN_EXE_parlor");
+    let start = || Server::start(parlor(program, directory.path(), per_user));
     let stage = runtime.block_on(set(start()?))?;
     let tally: Tally = if let Some(time) = plan.stalled {
         runtime.block_on(stalled::measure(&stage, plan.behind, time))?

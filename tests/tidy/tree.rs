@@ -9,8 +9,25 @@ use crate::source::Source;
 const REQUIRED: [&str; 5] =
     ["README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE-MIT", "LICENSE-APACHE"];
 
-/// Not ours to word: standard texts, and what cargo and the fuzzer write.
-const FOREIGN: [&str; 4] = ["LICENSE-", "Cargo.lock", "fuzz/Cargo.lock", "fuzz/seeds/"];
+/// Not ours to word: standard texts, and what programs write.
+const FOREIGN: [&str; 6] = [
+    "LICENSE-",
+    "Cargo.lock",
+    "fuzz/Cargo.lock",
+    "fuzz/seeds/",
+    "benches/peers/Cargo.lock",
+    "benches/peers/package-lock.json",
+];
+
+/// What building and measuring leave behind.
+const OUTPUT: [&str; 6] = [
+    "fuzz/target",
+    "fuzz/corpus",
+    "fuzz/artifacts",
+    "fuzz/coverage",
+    "benches/peers/target",
+    "benches/peers/node_modules",
+];
 
 /// Where nothing is looked for when git cannot say what belongs to the repository.
 const ROOTS: [&str; 4] = ["src", "tests", "benches", "fuzz"];
@@ -63,7 +80,7 @@ fn walked(root: &Path) -> Vec<String> {
 }
 
 fn is_output(path: &str) -> bool {
-    ["fuzz/target", "fuzz/corpus", "fuzz/artifacts", "fuzz/coverage"].contains(&path)
+    OUTPUT.contains(&path)
 }
 
 #[cfg(test)]

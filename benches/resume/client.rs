@@ -1,4 +1,4 @@
-//! Clients that know only the protocol.
+//! Members that know only the protocol.
 
 use std::net::SocketAddr;
 
@@ -10,48 +10,10 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-use crate::{Failure, PATIENCE};
+use crate::{Failure, MESSAGE_BYTES, PATIENCE};
 
-/// Of a message's text; its number stands at the beginning.
-const MESSAGE_BYTES: usize = 100;
 /// Each of many clients needs room for a few messages only.
 const BUFFER_BYTES: usize = 4 * 1024;
-
-/// HTTP calls.
-pub struct Api {
-    url: String,
-    token: Option<String>,
-    client: reqwest::Client,
-}
-
-impl Api {
-    pub fn new(addr: SocketAddr, token: Option<String>) -> Result<Self, Failure> {
-        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
-        Ok(Self { url: format!("http://{addr}/api/v1"), token, client })
-    }
-
-    /// Gives the token.
-    pub async fn sign_up(&self, username: &str) -> Result<String, Failure> {
-        let body = json!({"username": username, "password": "correct horse"});
-        let answer = self.post("/signup", &body).await?;
-        Ok(answer["token"].as_str().ok_or("no token")?.to_owned())
-    }
-
-    /// Gives the room's id.
-    pub async fn make_room(&self, name: &str) -> Result<u64, Failure> {
-        let answer = self.post("/rooms", &json!({"name": name})).await?;
-        Ok(answer["room"]["roomId"].as_u64().ok_or("no room")?)
-    }
-
-    async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        let request = self.client.post(format!("{}{path}", self.url)).json(body);
-        let request = match &self.token {
-            Some(token) => request.bearer_auth(token),
-            None => request,
-        };
-        Ok(request.send().await?.error_for_status()?.json().await?)
-    }
-}
 
 /// A WebSocket connection.
 pub struct Member(WebSocketStream<TcpStream>);
@@ -96,7 +58,7 @@ impl Member {
     /// Says a message with this number and waits until it is on disk.
     pub async fn say(&mut self, room: u64, number: usize) -> Result<(), Failure> {
         let text = format!("{number:<MESSAGE_BYTES$}");
-        let id = format!("crowd-{number:08}");
+        let id = format!("quiet-{number:08}");
         let frame = json!({"type": "chat", "roomId": room, "message": text, "id": id});
         self.send(&frame).await?;
         self.wait_for("ack").await

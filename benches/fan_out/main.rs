@@ -1,0 +1,98 @@
+//! A crowd in one room: does every message reach every member, once and in order, at what cost, and
+//! how soon?
+//!
+//! `cargo bench --bench fan_out -- --seconds 20 --works quiet-1000`
+//!
+//! The server is a process of its own and has a core of its own, except where it has both. It fails
+//! when anything is missing, doubled or out of order, never because of the time it took.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own")]
+
+#[path = "../field/mod.rs"]
+mod field;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use field::arguments::Arguments;
+use field::cores::{Cores, Machine};
+use field::house::House;
+use field::process::Server;
+use field::report::{self, Result as Turns, Results};
+use field::task::{Task, What};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const PARLOR: &str = "parlor";
+
+const QUIET: What = What::Quiet { rate: 200, rest: Duration::from_millis(3) };
+const SLOW: What = What::Quiet { rate: 5, rest: Duration::from_millis(100) };
+
+const TASKS: [Task; 9] = [
+    Task { name: "saturated-10", members: 10, what: What::Saturated, cores: Cores::OneEach },
+    Task { name: "saturated-100", members: 100, what: What::Saturated, cores: Cores::OneEach },
+    Task { name: "saturated-1000", members: 1_000, what: What::Saturated, cores: Cores::OneEach },
+    Task { name: "saturated-5000", members: 5_000, what: What::Saturated, cores: Cores::OneEach },
+    Task { name: "quiet-10", members: 10, what: QUIET, cores: Cores::OneEach },
+    Task { name: "quiet-100", members: 100, what: QUIET, cores: Cores::OneEach },
+    Task { name: "quiet-1000", members: 1_000, what: QUIET, cores: Cores::OneEach },
+    Task { name: "quiet-5000", members: 5_000, what: SLOW, cores: Cores::Shared },
+    Task { name: "idle-10000", members: 10_000, what: What::Idle, cores: Cores::Shared },
+];
+
+/// What the arguments say.
+struct Plan {
+    /// Of sending, in each work.
+    seconds: u64,
+    /// All, where none is named.
+    works: String,
+    json: PathBuf,
+}
+
+fn main() -> ExitCode {
+    match plan().and_then(|plan| run(&plan)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("fan_out: messages are missing, doubled or out of order");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("fan_out: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn plan() -> Result<Plan, Failure> {
+    let json = concat!(env!("CARGO_TARGET_TMPDIR"), "/fan_out.json").into();
+    let mut plan = Plan { seconds: 3, works: String::new(), json };
+    Arguments::read(|name, value| {
+        match name {
+            "--seconds" => plan.seconds = value.number()?,
+            "--works" => plan.works = value.text()?,
+            "--json" => plan.json = value.text()?.into(),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    Ok(plan)
+}
+
+/// `Ok(false)`: something was lost, doubled or out of order.
+fn run(plan: &Plan) -> Result<bool, Failure> {
+    let machine = Machine::new()?;
+    let house = House::build(env!("CARGO_BIN_EXE_parlor"))?;
+    let mut all = Vec::new();
+    for task in Task::chosen(&TASKS, &plan.works) {
+        let (command, _directory) = house.copy(task.members)?;
+        let server = machine.start(task.cores, || Server::start(command))?;
+        let outcome = task.run(&server, &house.dialect(), plan.seconds)?;
+        let turns = Turns { server: PARLOR, turns: vec![outcome] };
+        let results = Results { task, servers: vec![turns] };
+        println!("{}", results.table());
+        all.push(results);
+    }
+    report::write(&plan.json, &all)?;
+    Ok(all.iter().all(|results| results.servers[0].outcome().is_sound()))
+}
