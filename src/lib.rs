@@ -21,12 +21,15 @@
 //! 3. **Once.** `app::messages` (`App::post`), which HTTP calls too, checks the rate and, for a
 //!    message with an id, reserves the id in its room before it looks into the table: of many who
 //!    send the same, one stores it.
-//! 4. **Stamped.** `hub::room` (`Room::publish`) gives it its seq and time under the room's lock,
-//!    puts it into the writer's queue (`store::queue`) and broadcasts the frame, encoded once by
-//!    `protocol::chat`.
-//! 5. **Sent.** Each member's `hub::subscription` (`Subscription::step`) gives the frame to its
-//!    connection's `transport::outbound`, the one place that writes to a socket (`ws::rooms` takes
-//!    the turns). In a room that delivers what is committed, it holds the frame until step 7.
+//! 4. **Stamped.** `hub::publish` (`Room::publish`, and `Room::publish_together` for all that one
+//!    read brought) gives it its seq and time under the room's lock, puts it into the writer's
+//!    queue (`store::queue`) and broadcasts the frame, encoded once by `protocol::chat`.
+//! 5. **Sent.** The room's `hub::lane` (`Lane::step`) puts together what there is and gives it to
+//!    one member after the other, by `transport::outbound`, the one place that writes to a socket.
+//!    A member that catches up, is slow, or whose socket takes no bytes directly has a receiver of
+//!    its own: its `hub::subscription` (`Subscription::step`) hands on the frames (`ws::rooms`
+//!    takes the turns). In a room that delivers what is committed, both hold the frame until
+//!    step 7.
 //! 6. **Stored.** `store::thread` takes what waits, `store::writer` (`Writer::step`) applies it in
 //!    one transaction and commits; `store::events` writes the rows, `store::record` their bytes.
 //!    `store::disk` stands between redb and the file, so that a failed sync loses nothing.

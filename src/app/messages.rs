@@ -49,12 +49,7 @@ impl App {
             tries += 1;
             let room = self.live_room(room).await?;
             room.passable().await;
-            let post = Post {
-                user: caller.identity.user_id,
-                username: caller.identity.username.as_str().into(),
-                body: body.clone(),
-                from: caller.connection.clone(),
-            };
+            let post = post(caller, &body);
             let published = match &id {
                 None => room.publish(post, None, self.clock.now()),
                 Some(id) => match room.reserve(post.user, id) {
@@ -89,6 +84,53 @@ impl App {
             }
         }
         Err(Refusal::Overloaded)
+    }
+
+    /// The same for several without ids in one room, which are published together. One outcome for
+    /// each.
+    pub async fn post_together(
+        &self,
+        caller: &Caller,
+        room: RoomId,
+        bodies: Vec<MessageBody>,
+    ) -> Vec<Result<(), Refusal>> {
+        let rates = &self.rates.messages;
+        let mut outcomes: Vec<Result<(), Refusal>> =
+            bodies.iter().map(|_| rates.check(&caller.identity.user_id)).collect();
+        let allowed = bodies.into_iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
+        let bodies: Vec<MessageBody> = allowed.map(|(body, _)| body).collect();
+        let (published, refusal) = self.publish_together(caller, room, bodies).await;
+        for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_ok()).skip(published) {
+            *outcome = Err(refusal.clone());
+        }
+        outcomes
+    }
+
+    /// How many were published, and why the others were not.
+    async fn publish_together(
+        &self,
+        caller: &Caller,
+        room: RoomId,
+        bodies: Vec<MessageBody>,
+    ) -> (usize, Refusal) {
+        let mut tries = 0;
+        while tries < POST_TRIES {
+            tries += 1;
+            let room = match self.live_room(room).await {
+                Ok(room) => room,
+                Err(refusal) => return (0, refusal),
+            };
+            room.passable().await;
+            let posts = bodies.iter().map(|body| post(caller, body)).collect();
+            match room.publish_together(posts, self.clock.now()) {
+                (0, Some(PublishError::Closed)) => {}
+                // Others got through meanwhile.
+                (0, Some(PublishError::Crowded)) => tries -= 1,
+                (published, Some(PublishError::Refused(refusal))) => return (published, refusal),
+                (published, _) => return (published, Refusal::Overloaded),
+            }
+        }
+        (0, Refusal::Overloaded)
     }
 
     /// Looks for the id in the table and publishes if it is not there. That nothing is there tells
@@ -184,6 +226,15 @@ impl App {
         short: bool,
     ) -> Result<Part, Refusal> {
         self.hub.log.part(room, after, upto, short).await.map_err(|error| unreadable(&error))
+    }
+}
+
+fn post(caller: &Caller, body: &MessageBody) -> Post {
+    Post {
+        user: caller.identity.user_id,
+        username: caller.identity.username.as_str().into(),
+        body: body.clone(),
+        from: caller.connection.clone(),
     }
 }
 

@@ -111,6 +111,8 @@ pub const RATE_KEYS: usize = 100_000;
 pub const BAD_FRAMES: u32 = 20;
 /// What one read from a socket takes; also the buffer that each open WebSocket holds.
 pub const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// Messages that are acted upon together because they came together.
+pub const READ_TOGETHER: usize = 64;
 /// The kernel's send buffer of one connection, as it is asked for.
 pub const SEND_BUFFER_BYTES: usize = 256 * 1024;
 /// What the kernel then keeps for one connection at most: Linux doubles what it is asked for, to

@@ -15,6 +15,7 @@ mod lane;
 mod log;
 mod news;
 mod presence;
+mod publish;
 mod rider;
 mod room;
 mod rooms;

@@ -8,14 +8,12 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use super::Connection;
 use super::lane::LaneOptions;
-use super::state::{Cut, Item, Member, Phase, PublishError, State, Uncommitted};
+use super::state::{Cut, Item, Member, Phase, PublishError, State};
 use crate::domain::limits::TYPING_INTERVAL_MS;
-use crate::domain::{
-    self, ChatEvent, Delivery, MessageBody, MessageId, Millis, Refusal, RoomId, Seq, Stamp, UserId,
-};
+use crate::domain::{self, Delivery, MessageBody, MessageId, Millis, Refusal, RoomId, Seq, UserId};
 use crate::mutation::{self, Mutation};
-use crate::protocol::{ChatDraft, ServerFrame};
-use crate::store::{Command, DeleteRoom, NewEvent, Reply, RoomRow, SubmitError, WriteQueue};
+use crate::protocol::ServerFrame;
+use crate::store::{Command, DeleteRoom, Reply, RoomRow, SubmitError, WriteQueue};
 
 /// The room is not live any more in this object: look it up again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +43,7 @@ pub enum Reserve {
 pub struct Reservation {
     room: Arc<Room>,
     user: UserId,
-    id: Option<MessageId>,
+    pub(super) id: Option<MessageId>,
 }
 
 impl Drop for Reservation {
@@ -59,7 +57,7 @@ impl Drop for Reservation {
 #[derive(Debug)]
 pub struct Room {
     pub info: domain::Room,
-    queue: WriteQueue,
+    pub(super) queue: WriteQueue,
     pub(super) state: Mutex<State>,
     /// The last committed seq.
     pub(super) committed: watch::Sender<Seq>,
@@ -112,65 +110,6 @@ impl Room {
                 Reserve::Mine(Reservation { room, user, id })
             }
             Err(busy) => Reserve::Busy(busy),
-        }
-    }
-
-    /// Gives `post` its place, hands it to the writer and to every member. From here on it no
-    /// longer depends on its connection.
-    pub fn publish(
-        &self,
-        post: Post,
-        reservation: Option<Reservation>,
-        now: Millis,
-    ) -> Result<Stamp, PublishError> {
-        let id = reservation.as_ref().and_then(|reservation| reservation.id.clone());
-        let draft = ChatDraft::new(self.id(), post.user, &post.username, &post.body, id.as_ref());
-        let mut state = self.state();
-        if !self.holds_back() && state.is_crowded() {
-            return Err(PublishError::Crowded);
-        }
-        let stamp = state.next_stamp(now)?;
-        let (first, last, count) = (stamp.seq, stamp.seq, stamp.count);
-        let item = Item::Events { first, last, count, frames: draft.stamp(&stamp) };
-        if mutation::is(Mutation::BroadcastFirst) {
-            self.pass_on(&mut state, item.clone());
-        }
-        if mutation::is(Mutation::RefusedUsesSeq) {
-            state.advance(stamp);
-        }
-        let event = ChatEvent { stamp, user_id: post.user, id: id.clone(), body: post.body };
-        self.queue
-            .submit(Command::Event(NewEvent { room: self.id(), event }))
-            .map_err(|error| PublishError::Refused(refused(error)))?;
-        state.advance(stamp);
-        if let Some(connection) = &post.from {
-            connection.published();
-        }
-        let uncommitted =
-            Uncommitted { seq: stamp.seq, at: stamp.at, user: post.user, id, from: post.from };
-        state.uncommitted.push_back(uncommitted);
-        if !mutation::is(Mutation::BroadcastFirst) {
-            self.pass_on(&mut state, item);
-        }
-        if mutation::is(Mutation::WatermarkFirst) {
-            self.committed.send_replace(stamp.seq);
-        }
-        drop(state);
-        // The commit gives the id free, not the end of this call.
-        if let Some(mut reservation) = reservation
-            && !mutation::is(Mutation::ReservationEndsEarly)
-        {
-            reservation.id = None;
-        }
-        Ok(stamp)
-    }
-
-    /// To every member, now or at the commit.
-    fn pass_on(&self, state: &mut State, item: Item) {
-        if self.holds_back() {
-            state.broadcast_silently(item);
-        } else {
-            state.broadcast(item);
         }
     }
 
@@ -376,7 +315,7 @@ impl Room {
     }
 }
 
-fn refused(error: SubmitError) -> Refusal {
+pub(super) fn refused(error: SubmitError) -> Refusal {
     match error {
         SubmitError::Full => Refusal::Overloaded,
         SubmitError::Unavailable => Refusal::Unavailable,

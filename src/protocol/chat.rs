@@ -53,6 +53,13 @@ impl ChatDraft {
         Self { buffer }
     }
 
+    /// About how long the frame will be.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a draft is never empty")]
+    pub fn len(&self) -> usize {
+        self.buffer.len() + TAIL_BYTES
+    }
+
     /// The whole frame, ready for every member's socket.
     #[must_use]
     pub fn stamp(mut self, stamp: &Stamp) -> Bytes {

@@ -14,6 +14,14 @@ use crate::domain::{Invalid, MessageBody, MessageId, Refusal, RoomId, RoomRef, S
 use crate::hub::{Lane, LaneStep, Member, Room, Subscription};
 use crate::protocol::{CloseCode, Echo, JoinRoom, Joined, ServerFrame};
 
+/// What was said to one room in a row.
+#[derive(Default)]
+struct Said {
+    room: Option<RoomId>,
+    bodies: Vec<MessageBody>,
+    echoes: Vec<Echo>,
+}
+
 impl Session {
     pub(super) fn caller(&self) -> MutexGuard<'_, Caller> {
         self.caller.lock().unwrap_or_else(PoisonError::into_inner)
@@ -23,20 +31,47 @@ impl Session {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Acts on one text message. `Some`: the connection ends.
-    pub(super) async fn act(&self, text: &str) -> Option<CloseCode> {
-        let (echo, action) = self.state().on_text(text);
-        let outcome = self.perform(&echo, action).await;
-        let error = match outcome {
-            Ok(()) => None,
-            Err(refused) => {
-                let Refused { code, message, retry_after, faults } = refused;
-                let frame = ServerFrame::error(code, &message, retry_after, &echo, &faults);
-                self.send(&frame);
-                Some(code)
+    /// Acts on text messages that came together, one after the other. What is said to one room in
+    /// a row, without ids, is published together. An error: the connection ends.
+    pub(super) async fn act(&self, texts: &[impl AsRef<str>]) -> Result<(), CloseCode> {
+        let mut said = Said::default();
+        for text in texts {
+            let (echo, action) = self.state().on_text(text.as_ref());
+            match action {
+                Action::Post { room, body, id: None } => {
+                    if said.room.is_some_and(|before| before != room) {
+                        self.say(&mut said).await?;
+                    }
+                    said.room = Some(room);
+                    said.bodies.push(body);
+                    said.echoes.push(echo);
+                }
+                action => {
+                    self.say(&mut said).await?;
+                    let outcome = self.perform(&echo, action).await;
+                    self.answer(&echo, outcome)?;
+                }
             }
-        };
-        self.state().answered(error)
+        }
+        self.say(&mut said).await
+    }
+
+    /// Publishes what was said in a row.
+    async fn say(&self, said: &mut Said) -> Result<(), CloseCode> {
+        let Said { room: Some(room), bodies, echoes } = std::mem::take(said) else { return Ok(()) };
+        let caller = self.caller().clone();
+        let outcomes = self.app.post_together(&caller, room, bodies).await;
+        let mut answers = echoes.iter().zip(outcomes);
+        answers.try_for_each(|(echo, outcome)| self.answer(echo, outcome.map_err(Refused::from)))
+    }
+
+    fn answer(&self, echo: &Echo, outcome: Result<(), Refused>) -> Result<(), CloseCode> {
+        let refused = outcome.err().map(|refused| {
+            let Refused { code, message, retry_after, faults } = refused;
+            self.send(&ServerFrame::error(code, &message, retry_after, echo, &faults));
+            code
+        });
+        self.state().answered(refused).map_or(Ok(()), Err)
     }
 
     fn send(&self, frame: &ServerFrame<'_>) {

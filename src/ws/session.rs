@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::io::AsyncRead;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,7 +19,7 @@ use super::pulse::{Beat, Pulse, Vitals};
 use super::rooms::Rooms;
 use super::state::State;
 use crate::app::{App, Caller};
-use crate::domain::limits::{CLOSE_LINGER, CLOSE_LINGER_BYTES};
+use crate::domain::limits::{CLOSE_LINGER, CLOSE_LINGER_BYTES, READ_BUFFER_BYTES, READ_TOGETHER};
 use crate::domain::{Identity, Millis, Refusal};
 use crate::hub::Connection;
 use crate::protocol::{CloseCode, Hello, HelloLimits, ServerFrame, close_frame, ping_frame};
@@ -202,15 +204,42 @@ impl Session {
             self.reading.store(false, Ordering::Relaxed);
             match message {
                 Ok(Inbound::Text(text)) => {
+                    let (texts, end) = self.what_is_there(text, reader);
                     let _acting = sessions.acting.token();
-                    if let Some(code) = self.act(&text).await {
+                    if let Err(code) = self.act(&texts).await {
                         return Some(code);
+                    }
+                    if let Some(end) = end {
+                        return read_end(end);
                     }
                 }
                 Ok(Inbound::Control) => {}
                 Err(end) => return read_end(end),
             }
         }
+    }
+
+    /// What came together with `first`, as far as the window allows, and whether that was all.
+    fn what_is_there<R: AsyncRead + Unpin>(
+        &self,
+        first: Utf8Bytes,
+        reader: &mut MessageReader<R>,
+    ) -> (Vec<Utf8Bytes>, Option<ReadEnd>) {
+        let window = self.app.settings.limits.unacknowledged;
+        let most = window.saturating_sub(self.connection.uncommitted()).min(READ_TOGETHER);
+        let (mut bytes, mut texts) = (first.len(), vec![first]);
+        while texts.len() < most && bytes < READ_BUFFER_BYTES {
+            match reader.next().now_or_never() {
+                Some(Ok(Inbound::Text(text))) => {
+                    bytes += text.len();
+                    texts.push(text);
+                }
+                Some(Ok(Inbound::Control)) => {}
+                Some(Err(end)) => return (texts, Some(end)),
+                None => break,
+            }
+        }
+        (texts, None)
     }
 
     /// Hands on what the rooms have, whenever the bell rings.
