@@ -9,10 +9,12 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::Connection;
 use super::lane::LaneOptions;
 use super::state::{Cut, Item, Member, Phase, PublishError, State, Uncommitted};
+use crate::clock::Moment;
 use crate::domain::limits::TYPING_INTERVAL_MS;
 use crate::domain::{
     self, ChatEvent, Delivery, MessageBody, MessageId, Millis, Refusal, RoomId, Seq, Stamp, UserId,
 };
+use crate::metrics::Metrics;
 use crate::mutation::{self, Mutation};
 use crate::protocol::{ChatDraft, ServerFrame};
 use crate::store::{Command, DeleteRoom, NewEvent, Reply, RoomRow, SubmitError, WriteQueue};
@@ -60,6 +62,7 @@ impl Drop for Reservation {
 pub struct Room {
     pub info: domain::Room,
     queue: WriteQueue,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) state: Mutex<State>,
     /// The last committed seq.
     pub(super) committed: watch::Sender<Seq>,
@@ -73,16 +76,25 @@ pub(super) struct Ack {
     pub(super) connection: Arc<Connection>,
     /// `None` for a message without id, which only opens the window again.
     pub(super) frame: Option<Bytes>,
+    /// When its message was, where a frame says so.
+    pub(super) published: Option<Moment>,
 }
 
 impl Room {
     /// `boot`: this start's number. After a crash the next seq leaves out what the crash may have
     /// lost, so that no seq that anybody heard is given twice.
-    pub(super) fn new(row: RoomRow, boot: u64, queue: WriteQueue, lanes: LaneOptions) -> Arc<Self> {
+    pub(super) fn new(
+        row: RoomRow,
+        boot: u64,
+        queue: WriteQueue,
+        metrics: Arc<Metrics>,
+        lanes: LaneOptions,
+    ) -> Arc<Self> {
         let head = row.head;
         Arc::new(Self {
             info: row.room,
             queue,
+            metrics,
             state: Mutex::new(State::new(&head, boot)),
             committed: watch::Sender::new(head.seq),
             lanes,
@@ -125,6 +137,8 @@ impl Room {
     ) -> Result<Stamp, PublishError> {
         let id = reservation.as_ref().and_then(|reservation| reservation.id.clone());
         let draft = ChatDraft::new(self.id(), post.user, &post.username, &post.body, id.as_ref());
+        // Only who waits for an ack is measured.
+        let published = id.as_ref().and(post.from.as_ref()).map(|_| Moment::now());
         let mut state = self.state();
         if !self.holds_back() && state.is_crowded() {
             return Err(PublishError::Crowded);
@@ -146,8 +160,8 @@ impl Room {
         if let Some(connection) = &post.from {
             connection.published();
         }
-        let uncommitted =
-            Uncommitted { seq: stamp.seq, at: stamp.at, user: post.user, id, from: post.from };
+        let Stamp { seq, at, .. } = stamp;
+        let uncommitted = Uncommitted { seq, at, user: post.user, id, from: post.from, published };
         state.uncommitted.push_back(uncommitted);
         if !mutation::is(Mutation::BroadcastFirst) {
             self.pass_on(&mut state, item);
@@ -186,7 +200,7 @@ impl Room {
                     .id
                     .as_ref()
                     .map(|id| ServerFrame::ack(self.id(), id, done.seq, done.at, false).encode());
-                acks.push(Ack { connection, frame });
+                acks.push(Ack { connection, frame, published: done.published });
             }
         }
         self.committed.send_replace(seq);

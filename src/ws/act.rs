@@ -33,6 +33,7 @@ impl Session {
                 let Refused { code, message, retry_after, faults } = refused;
                 let frame = ServerFrame::error(code, &message, retry_after, &echo, &faults);
                 self.send(&frame);
+                self.app.hub.metrics.refused(code);
                 Some(code)
             }
         };
