@@ -63,6 +63,29 @@ impl Deadline {
     }
 }
 
+/// A moment that has passed, to measure from; no change of the wall clock moves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(Instant);
+
+impl Moment {
+    #[must_use]
+    pub fn now() -> Self {
+        Self(Instant::now())
+    }
+
+    /// How long it was from `earlier` to this.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_duration_since(earlier.0)
+    }
+
+    /// How long it was from this until now.
+    #[must_use]
+    pub fn elapsed(self) -> Duration {
+        Self::now().since(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +97,12 @@ mod tests {
         clock.set(9);
         assert_eq!(other.now(), 9);
         assert!(Clock::system().now() > 1_700_000_000_000);
+    }
+
+    #[test]
+    fn a_moment_measures_and_what_is_not_past_is_no_time_ago() {
+        let (earlier, later) = (Moment::now(), Moment::now());
+        assert_eq!(later.since(earlier) + earlier.since(later), later.since(earlier));
+        assert!(earlier.elapsed() >= later.since(earlier));
     }
 }

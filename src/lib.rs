@@ -40,6 +40,9 @@
 //! Whoever only listens, over HTTP, has the same subscription: `http::event_stream`
 //! (`EventStream::chunk`) steps it when the answer has room for more.
 //!
+//! On the way `metrics` is told how long it took (by `store::thread` and `hub::rooms`);
+//! `server::metrics` shows it, with what it reads elsewhere, on a listener of its own.
+//!
 //! History takes the other way: `http::messages` asks `store::reader`, on a small pool, over a
 //! snapshot that all readers share until the next commit. A subscription that catches up asks
 //! `hub::log`, which keeps stretches of logs as frames (`hub::blocks`): a crowd that comes back is
@@ -51,8 +54,8 @@
 //!
 //! ```text
 //! cli -> server -> { http, ws, web } -> app -> { hub, auth } -> { store, transport }
-//!     -> { clock, mutation } -> domain
-//! hub, ws, http -> protocol -> domain
+//!     -> { clock, metrics, mutation } -> domain
+//! hub, ws, http, metrics -> protocol -> domain
 //! cli, server, app -> config -> domain
 //! ```
 //!
@@ -66,6 +69,7 @@
 //!   there. What can refuse a message happens before it gets its seq.
 //! - Within a room: order of seqs = order in the writer's queue = order on every socket = order in
 //!   history.
+//! - What is measured for the operator decides nothing, and recording it takes no lock.
 //! - No lock is held across an await. The lock order is written in `hub`.
 //! - Every queue, frame, page, map and loop has its bound in `domain::limits`.
 //! - An ack means committed with an fsync. Nothing else is called ack.
@@ -82,6 +86,8 @@ pub mod domain;
 pub mod protocol;
 
 pub mod clock;
+
+pub mod metrics;
 
 pub mod mutation;
 

@@ -11,6 +11,7 @@ use parlor::domain::{
     Delivery, Identity, Limits, MessageBody, MessageId, Role, RoomRef, SessionId, Username,
 };
 use parlor::hub::{Connection, Hub, News};
+use parlor::metrics::Metrics;
 use parlor::store::{CommitMode, DrivenWriter, WriteQueue, Writer, WriterEnd, WriterThread};
 use parlor::transport::{Budget, Outbound};
 use tokio::task::JoinHandle;
@@ -40,8 +41,9 @@ impl House {
     pub fn open(directory: &Path, rooms: u64, commit: CommitMode) -> Result<Arc<Self>, Failure> {
         let (writer, reader, opened) = Writer::open(&options(directory, commit), &new_database())?;
         let limits = limits();
-        let (driven, queue, health) = DrivenWriter::new(writer, &limits);
-        let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, &limits);
+        let metrics = Metrics::new();
+        let (driven, queue, health) = DrivenWriter::new(writer, &limits, &metrics);
+        let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, &limits, &metrics);
         let (news, commits) = News::channel(&hub);
         let count = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&count);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{App, unreadable};
+use crate::clock::Moment;
 use crate::domain::limits::POST_TRIES;
 use crate::domain::{
     ChatEvent, Identity, MessageBody, MessageId, Millis, Refusal, RoomId, RoomRef, Seq, Stamp,
@@ -166,11 +167,13 @@ impl App {
     ) -> Result<(RoomId, Posted), Refusal> {
         let room_id = self.room_id(room).await?;
         let posted = self.post(caller, room_id, body, id).await?;
+        let published = Moment::now();
         if let Posted::Published { seq, .. } = posted
             && let Some(room) = self.hub.live_room(room_id)
         {
             let durable = tokio::time::timeout(patience, room.durable(seq)).await;
             durable.map_err(|_| Refusal::Unavailable)?;
+            self.hub.metrics.publish_to_ack.observe(published.elapsed());
         }
         Ok((room_id, posted))
     }

@@ -56,6 +56,8 @@ struct Settings {
     listen: Option<String>,
     #[arg(long, value_name = "DIR", help = help::flag("data"))]
     data: Option<String>,
+    #[arg(long, value_name = "ADDR:PORT", help = help::flag("metrics.listen"))]
+    metrics_listen: Option<String>,
     #[arg(long, value_name = "FILE", help = help::file_flag())]
     config: Option<PathBuf>,
 }
@@ -63,7 +65,8 @@ struct Settings {
 impl Settings {
     /// What the flags and the process's environment come to; faults are printed.
     fn load(self) -> Result<Effective, ExitCode> {
-        let values = [("listen", self.listen), ("data", self.data)];
+        let values =
+            [("listen", self.listen), ("data", self.data), ("metrics-listen", self.metrics_listen)];
         let given = values.into_iter().filter_map(|(flag, value)| Some((flag, value?)));
         let flags = Flags { config: self.config, values: given.collect() };
         load(&flags, std::env::vars_os()).map_err(|faults| {

@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
 
 use tracing_subscriber::EnvFilter;
 
@@ -115,11 +114,7 @@ pub static KEYS: &[Key] = &[
         form: Form::Text("IP address and port; port 0 takes any free one"),
         flag: Some("listen"),
         read: |config, value| {
-            let text = value.text()?;
-            config.listen = text.parse().map_err(|_| {
-                let example = "such as 127.0.0.1:8080 or [::1]:8080";
-                format!("must be an IP address and port {example}, not {}", quoted(text))
-            })?;
+            config.listen = value.address("127.0.0.1:8080 or [::1]:8080")?;
             Ok(())
         },
         show: |config| string(&config.listen.to_string()),
@@ -130,7 +125,7 @@ pub static KEYS: &[Key] = &[
         form: Form::Text("path, relative to the working directory"),
         flag: Some("data"),
         read: |config, value| {
-            config.data = path(value)?;
+            config.data = value.path()?;
             Ok(())
         },
         show: |config| string(&config.data.to_string_lossy()),
@@ -177,7 +172,7 @@ pub static KEYS: &[Key] = &[
         form: Form::Text("path, relative to the working directory"),
         flag: None,
         read: |config, value| {
-            config.auth.secret = Some(Secret::read(&path(value)?)?);
+            config.auth.secret = Some(Secret::read(&value.path()?)?);
             Ok(())
         },
         show: |config| match config.auth.secret.as_ref().and_then(Secret::file) {
@@ -221,6 +216,23 @@ pub static KEYS: &[Key] = &[
             Ok(())
         },
         show: |config| string(&config.log.filter),
+    },
+    Key {
+        name: "metrics.listen",
+        about: "Where to serve metrics, at /metrics. Whoever can reach it can read them.",
+        form: Form::Text("IP address and port, or \"off\"; port 0 takes any free one"),
+        flag: Some("metrics-listen"),
+        read: |config, value| {
+            config.metrics.listen = match value.text()? {
+                "off" => None,
+                _ => Some(value.address("127.0.0.1:9480, or \"off\"")?),
+            };
+            Ok(())
+        },
+        show: |config| match config.metrics.listen {
+            Some(addr) => string(&addr.to_string()),
+            None => string("off"),
+        },
     },
     limit!(message_bytes, 1..=MESSAGE_BYTES_MAX as u64, "bytes", "One message's text."),
     limit!(
@@ -317,14 +329,6 @@ fn string(text: &str) -> Shown {
     Shown::Value(toml::Value::from(text).to_string())
 }
 
-fn path(value: &Value) -> Result<PathBuf, String> {
-    match value.text()? {
-        "" => Err("must not be empty".to_owned()),
-        text if text.contains('\0') => Err("must not contain a zero byte".to_owned()),
-        text => Ok(Path::new(text).to_owned()),
-    }
-}
-
 fn name_of<T: Copy + PartialEq>(choice: T, names: &[(&'static str, T)]) -> &'static str {
     names.iter().find(|(_, named)| *named == choice).map_or("", |(name, _)| name)
 }
@@ -379,7 +383,7 @@ mod tests {
     fn the_table_has_no_name_twice_and_keeps_sections_together() {
         let mut sections: Vec<_> = KEYS.iter().map(|key| key.section().0).collect();
         sections.dedup();
-        assert_eq!(sections, ["", "auth", "rooms", "log", "limits"]);
+        assert_eq!(sections, ["", "auth", "rooms", "log", "metrics", "limits"]);
         for (index, key) in KEYS.iter().enumerate() {
             assert!(KEYS[..index].iter().all(|earlier| earlier.name != key.name));
             assert!(key.about.ends_with('.') && !key.about.contains('\n'), "{}", key.name);

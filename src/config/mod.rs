@@ -35,6 +35,7 @@ pub struct Config {
     pub auth: AuthConfig,
     pub rooms: RoomsConfig,
     pub log: LogConfig,
+    pub metrics: MetricsConfig,
     pub limits: Limits,
 }
 
@@ -73,6 +74,21 @@ pub enum LogFormat {
     Json,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// Where the page of metrics is served; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
+}
+
+impl MetricsConfig {
+    /// Whether a start without the page is better than none: nobody asked for this address, and
+    /// another server on this machine may well have it.
+    #[must_use]
+    pub fn may_be_taken(self) -> bool {
+        self == Self::default()
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -81,6 +97,7 @@ impl Default for Config {
             auth: AuthConfig::default(),
             rooms: RoomsConfig::default(),
             log: LogConfig::default(),
+            metrics: MetricsConfig::default(),
             limits: Limits::default(),
         }
     }
@@ -102,6 +119,12 @@ impl Default for RoomsConfig {
 impl Default for LogConfig {
     fn default() -> Self {
         Self { format: LogFormat::Text, filter: "info".to_owned() }
+    }
+}
+
+impl Default for MetricsConfig {
+    fn default() -> Self {
+        Self { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9480))) }
     }
 }
 

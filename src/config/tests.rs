@@ -73,6 +73,22 @@ fn nothing_said_means_the_defaults() {
 }
 
 #[test]
+fn metrics_are_turned_off_by_a_word_and_only_their_default_address_may_be_taken() {
+    let default = sources().valid().config.metrics;
+    assert_eq!(default.listen.unwrap().to_string(), "127.0.0.1:9480");
+    assert!(default.may_be_taken());
+    let off = sources().env("PARLOR_METRICS__LISTEN", "off").valid().config.metrics;
+    assert_eq!((off.listen, off.may_be_taken()), (None, false));
+    let own = sources().file("[metrics]\nlisten = '[::1]:9'").flag("metrics-listen", "[::1]:8");
+    let own = own.valid().config.metrics;
+    assert_eq!(own.listen, Some("[::1]:8".parse().unwrap()));
+    assert!(!own.may_be_taken());
+    let wrong = sources().flag("metrics-listen", "on").faults();
+    let rule = "metrics.listen must be an IP address and port such as 127.0.0.1:9480, or \"off\"";
+    assert_eq!(wrong, [format!("flag --metrics-listen: {rule}, not \"on\"")]);
+}
+
+#[test]
 fn flags_win_over_environment_over_file_over_defaults() {
     let file = sources().file("listen = '127.0.0.1:1'\ndata = 'f'\n[auth]\nsignup = 'closed'\n");
     let three = file.env("PARLOR_LISTEN", "127.0.0.1:2").env("PARLOR_DATA", "e");

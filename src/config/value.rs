@@ -1,7 +1,9 @@
 //! One value as it was written, and how each kind of setting reads it. An error is a sentence
 //! without its subject, the key.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What a source said about a key.
@@ -23,6 +25,21 @@ impl Value {
             Self::Word(text) | Self::Text(text) => Ok(text),
             Self::Integer(_) => Err("must be a string, not an integer".to_owned()),
             Self::Other(kind) => Err(format!("must be a string, not {kind}")),
+        }
+    }
+
+    /// `example`: one or two that are right.
+    pub fn address(&self, example: &str) -> Result<SocketAddr, String> {
+        let text = self.text()?;
+        let rule = format!("must be an IP address and port such as {example}");
+        text.parse().map_err(|_| format!("{rule}, not {}", quoted(text)))
+    }
+
+    pub fn path(&self) -> Result<PathBuf, String> {
+        match self.text()? {
+            "" => Err("must not be empty".to_owned()),
+            text if text.contains('\0') => Err("must not contain a zero byte".to_owned()),
+            text => Ok(PathBuf::from(text)),
         }
     }
 

@@ -87,7 +87,12 @@ pub const ERROR_DETAIL_CHARACTERS: usize = 200;
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections accepted beyond [`Limits::connections`], for plain HTTP while the sockets are full.
 pub const HTTP_CONNECTIONS: usize = 256;
-/// Open files kept back from connections: the database, the listener, the runtime.
+/// Requests for the page of metrics at once; further ones wait in the kernel's queue.
+pub const METRICS_CONNECTIONS: usize = 16;
+/// For one request for the page of metrics, from its connection to its last byte.
+pub const METRICS_TIMEOUT: Duration = Duration::from_secs(5);
+/// Open files kept back from connections: the database, the listeners, the runtime, the page of
+/// metrics.
 pub const RESERVED_FILES: usize = 64;
 
 // ---- accounts ---------------------------------------------------------------------------------

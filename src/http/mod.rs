@@ -29,6 +29,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::domain::limits::{BODIES_BYTES, EVENTS_KEEP_ALIVE};
+use crate::metrics::Metrics;
 use crate::transport::Budget;
 
 pub use events::Hurry;
@@ -80,7 +81,8 @@ impl Readiness {
         self.draining.cancel();
     }
 
-    fn is_draining(&self) -> bool {
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
         self.draining.is_cancelled()
     }
 
@@ -99,12 +101,12 @@ pub fn router(app: Arc<App>, readiness: Readiness, streams: Streams) -> Router {
 }
 
 /// Wraps the merged routes: paths and methods that are not there are problems like any other, and
-/// each answer gets its request id and its line in the log.
-pub fn finish(router: Router) -> Router {
+/// each answer gets its request id, its line in the log and its count.
+pub fn finish(router: Router, metrics: &Arc<Metrics>) -> Router {
     router
         .fallback(system::not_found)
         .method_not_allowed_fallback(system::method_not_allowed)
-        .layer(middleware::from_fn(trace::trace))
+        .layer(middleware::from_fn_with_state(Arc::clone(metrics), trace::trace))
 }
 
 fn described() -> OpenApiRouter<Http> {

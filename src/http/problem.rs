@@ -89,15 +89,15 @@ impl Problem {
         serde_json::to_vec(&body).unwrap_or_default()
     }
 
-    /// Gives `response` the body of the problem that it stands for, if it does.
-    pub(super) fn write_into(response: &mut Response, request_id: &str) {
-        if let Some(problem) = response.extensions_mut().remove::<Self>() {
-            let body = problem.render(request_id);
-            let headers = response.headers_mut();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-            headers.insert(CONTENT_LENGTH, body.len().into());
-            *response.body_mut() = body.into();
-        }
+    /// Gives `response` the body of the problem that it stands for, if it does, and tells which.
+    pub(super) fn write_into(response: &mut Response, request_id: &str) -> Option<ErrorCode> {
+        let problem = response.extensions_mut().remove::<Self>()?;
+        let body = problem.render(request_id);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        headers.insert(CONTENT_LENGTH, body.len().into());
+        *response.body_mut() = body.into();
+        Some(problem.code)
     }
 }
 

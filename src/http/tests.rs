@@ -25,6 +25,7 @@ use crate::auth::random;
 use crate::clock::Clock;
 use crate::domain::{Delivery, Limits};
 use crate::hub::Hub;
+use crate::metrics::Metrics;
 use crate::store::{DrivenWriter, NewDatabase, StoreOptions, Writer, WriterThread};
 use crate::transport::Budget;
 
@@ -80,8 +81,9 @@ impl TestApp {
         let store = StoreOptions::directory(directory.path(), 1024 * 1024);
         let new = NewDatabase { log: random::log_id().unwrap(), secret: random::secret().unwrap() };
         let (writer, reader, opened) = Writer::open(&store, &new).unwrap();
-        let (driven, queue, health) = DrivenWriter::new(writer, &limits);
-        let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, &limits);
+        let metrics = Metrics::new();
+        let (driven, queue, health) = DrivenWriter::new(writer, &limits, &metrics);
+        let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, &limits, &metrics);
         let told = {
             let hub = Arc::clone(&hub);
             move |committed, _| {
@@ -111,7 +113,7 @@ impl TestApp {
         let readiness = Readiness::default();
         let output = Budget::new(1 << 20);
         let streams = Streams { output: Arc::clone(&output), keep_alive };
-        let router = super::finish(super::router(app, readiness.clone(), streams));
+        let router = super::finish(super::router(app, readiness.clone(), streams), &metrics);
         let secret = opened.secret;
         Self { router, clock, readiness, secret, queue, output, _directory: directory }
     }

@@ -1,9 +1,9 @@
-//! Around every request: its id, its line in the log, and what each answer carries.
+//! Around every request: its id, its line in the log, its count, and what each answer carries.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -15,6 +15,8 @@ use super::problem::Problem;
 use crate::auth::random;
 use crate::domain::UserId;
 use crate::domain::limits::REQUEST_ID_BYTES;
+use crate::metrics::Metrics;
+use crate::protocol::ErrorCode;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -32,7 +34,11 @@ impl Speaker {
     }
 }
 
-pub(super) async fn trace(mut request: Request, next: Next) -> Response {
+pub(super) async fn trace(
+    State(metrics): State<Arc<Metrics>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let id = RequestId::of(request.headers());
     let speaker = Speaker::default();
@@ -46,8 +52,11 @@ pub(super) async fn trace(mut request: Request, next: Next) -> Response {
     // Whatever is logged on the way says for which request.
     let span = tracing::error_span!("request", request_id = %id);
     let mut response = next.run(request).instrument(span).await;
-    complete(&mut response, &id);
+    if let Some(code) = complete(&mut response, &id) {
+        metrics.refused(code);
+    }
     let status = response.status().as_u16();
+    metrics.answered(status);
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let user = speaker.0.get().map(|user| user.get());
     if QUIET.contains(&path.as_str()) {
@@ -58,14 +67,15 @@ pub(super) async fn trace(mut request: Request, next: Next) -> Response {
     response
 }
 
-fn complete(response: &mut Response, id: &RequestId) {
-    Problem::write_into(response, &id.0);
+fn complete(response: &mut Response, id: &RequestId) -> Option<ErrorCode> {
+    let refused = Problem::write_into(response, &id.0);
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id.0) {
         headers.insert(REQUEST_ID, id);
     }
     headers.entry(X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    refused
 }
 
 /// Names one request in the log and in its answer: letters, digits, `_` and `-`.

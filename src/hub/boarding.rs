@@ -39,7 +39,7 @@ impl Room {
         let door = Door::new(state.sent, &self.progress);
         state.lanes.push(Arc::clone(&door));
         let committed = self.holds_back().then(|| self.committed.subscribe());
-        Lane::new(door, state.live.subscribe(), committed)
+        Lane::new(door, state.live.subscribe(), committed, Arc::clone(&self.metrics))
     }
 
     /// Waits until the lanes have received enough for something more to be published.

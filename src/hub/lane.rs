@@ -20,6 +20,7 @@ use super::rider::Rider;
 use super::state::Item;
 use crate::domain::limits::{LANE_BATCH_BYTES, LANE_CROWD, LANE_SLACK, LANE_TURN};
 use crate::domain::{Seq, UserId};
+use crate::metrics::Metrics;
 
 /// When a room opens lanes.
 #[derive(Debug, Clone, Copy)]
@@ -124,6 +125,7 @@ pub struct Lane {
     lagged: bool,
     riders: Vec<Boarding>,
     round: Round,
+    metrics: Arc<Metrics>,
 }
 
 /// What is being handed out.
@@ -164,10 +166,11 @@ impl Lane {
         door: Arc<Door>,
         live: broadcast::Receiver<Item>,
         committed: Option<watch::Receiver<Seq>>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let next = door.received();
         let (riders, round) = (Vec::new(), Round::default());
-        Self { door, live, next, committed, held: None, lagged: false, riders, round }
+        Self { door, live, next, committed, held: None, lagged: false, riders, round, metrics }
     }
 
     /// Waits until there may be something to do.
@@ -192,7 +195,21 @@ impl Lane {
                 self.door.cleared(1);
             }
         }
+        if self.round.at >= self.riders.len() {
+            self.measure();
+        }
         LaneStep::More
+    }
+
+    /// The last member has been given the round.
+    fn measure(&self) {
+        let first = self.round.items.iter().find_map(|item| match item {
+            Item::Events { published, .. } => Some(*published),
+            Item::Typing { .. } | Item::Presence { .. } => None,
+        });
+        if let Some(published) = first.filter(|_| !self.riders.is_empty()) {
+            self.metrics.publish_to_last_send.observe(published.elapsed());
+        }
     }
 
     /// Takes what has come. [`LaneStep::More`]: there is something to hand out.

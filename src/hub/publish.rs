@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::room::refused;
 use super::state::{Item, PublishError, State, Uncommitted};
 use super::{Post, Reservation, Room};
+use crate::clock::Moment;
 use crate::domain::{ChatEvent, MessageId, Millis, Stamp};
 use crate::mutation::{self, Mutation};
 use crate::protocol::ChatDraft;
@@ -25,7 +26,8 @@ impl Room {
         self.check_lanes(&state)?;
         let (stamp, frames) = self.enter(&mut state, draft, post, id, now)?;
         let (first, last, count) = (stamp.seq, stamp.seq, stamp.count);
-        self.pass_on(&mut state, Item::Events { first, last, count, frames });
+        let published = Moment::now();
+        self.pass_on(&mut state, Item::Events { first, last, count, frames, published });
         drop(state);
         // The commit gives the id free, not the end of this call.
         if let Some(mut reservation) = reservation
@@ -62,7 +64,8 @@ impl Room {
         }
         if let (Some(first), Some(last)) = (stamps.first(), stamps.last()) {
             let (first, last, count) = (first.seq, last.seq, last.count);
-            self.pass_on(&mut state, Item::Events { first, last, count, frames: frames.freeze() });
+            let (frames, published) = (frames.freeze(), Moment::now());
+            self.pass_on(&mut state, Item::Events { first, last, count, frames, published });
         }
         (stamps.len(), failed)
     }
@@ -90,11 +93,14 @@ impl Room {
         let frame = draft.stamp(&stamp);
         if mutation::is(Mutation::BroadcastFirst) {
             let (first, last, count) = (stamp.seq, stamp.seq, stamp.count);
-            self.pass_on(state, Item::Events { first, last, count, frames: frame.clone() });
+            let (frames, published) = (frame.clone(), Moment::now());
+            self.pass_on(state, Item::Events { first, last, count, frames, published });
         }
         if mutation::is(Mutation::RefusedUsesSeq) {
             state.advance(stamp);
         }
+        // Only who waits for an ack is measured.
+        let published = id.as_ref().and(post.from.as_ref()).map(|_| Moment::now());
         let event = ChatEvent { stamp, user_id: post.user, id: id.clone(), body: post.body };
         self.queue
             .submit(Command::Event(NewEvent { room: self.id(), event }))
@@ -103,8 +109,8 @@ impl Room {
         if let Some(connection) = &post.from {
             connection.published();
         }
-        let uncommitted =
-            Uncommitted { seq: stamp.seq, at: stamp.at, user: post.user, id, from: post.from };
+        let Stamp { seq, at, .. } = stamp;
+        let uncommitted = Uncommitted { seq, at, user: post.user, id, from: post.from, published };
         state.uncommitted.push_back(uncommitted);
         if mutation::is(Mutation::WatermarkFirst) {
             self.committed.send_replace(stamp.seq);

@@ -9,8 +9,10 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::Connection;
 use super::lane::LaneOptions;
 use super::state::{Cut, Item, Member, Phase, PublishError, State};
+use crate::clock::Moment;
 use crate::domain::limits::TYPING_INTERVAL_MS;
 use crate::domain::{self, Delivery, MessageBody, MessageId, Millis, Refusal, RoomId, Seq, UserId};
+use crate::metrics::Metrics;
 use crate::mutation::{self, Mutation};
 use crate::protocol::ServerFrame;
 use crate::store::{Command, DeleteRoom, Reply, RoomRow, SubmitError, WriteQueue};
@@ -58,6 +60,7 @@ impl Drop for Reservation {
 pub struct Room {
     pub info: domain::Room,
     pub(super) queue: WriteQueue,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) state: Mutex<State>,
     /// The last committed seq.
     pub(super) committed: watch::Sender<Seq>,
@@ -71,16 +74,25 @@ pub(super) struct Ack {
     pub(super) connection: Arc<Connection>,
     /// `None` for a message without id, which only opens the window again.
     pub(super) frame: Option<Bytes>,
+    /// When its message was, where a frame says so.
+    pub(super) published: Option<Moment>,
 }
 
 impl Room {
     /// `boot`: this start's number. After a crash the next seq leaves out what the crash may have
     /// lost, so that no seq that anybody heard is given twice.
-    pub(super) fn new(row: RoomRow, boot: u64, queue: WriteQueue, lanes: LaneOptions) -> Arc<Self> {
+    pub(super) fn new(
+        row: RoomRow,
+        boot: u64,
+        queue: WriteQueue,
+        metrics: Arc<Metrics>,
+        lanes: LaneOptions,
+    ) -> Arc<Self> {
         let head = row.head;
         Arc::new(Self {
             info: row.room,
             queue,
+            metrics,
             state: Mutex::new(State::new(&head, boot)),
             committed: watch::Sender::new(head.seq),
             lanes,
@@ -125,7 +137,7 @@ impl Room {
                     .id
                     .as_ref()
                     .map(|id| ServerFrame::ack(self.id(), id, done.seq, done.at, false).encode());
-                acks.push(Ack { connection, frame });
+                acks.push(Ack { connection, frame, published: done.published });
             }
         }
         self.committed.send_replace(seq);

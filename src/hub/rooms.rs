@@ -8,7 +8,9 @@ use tokio::sync::{Notify, OnceCell};
 
 use super::room::Ack;
 use super::{BlockLimits, Connection, Connections, LaneOptions, Log, Room};
+use crate::clock::Moment;
 use crate::domain::{Limits, RoomId};
+use crate::metrics::Metrics;
 use crate::store::{Committed, EndedSessions, ReadError, Reader, WriteQueue};
 
 type Slot = Arc<OnceCell<Arc<Room>>>;
@@ -17,6 +19,7 @@ type Slot = Arc<OnceCell<Arc<Room>>>;
 pub struct Hub {
     pub connections: Connections,
     pub log: Log,
+    pub metrics: Arc<Metrics>,
     rooms: Mutex<HashMap<RoomId, Slot>>,
     reader: Reader,
     queue: WriteQueue,
@@ -29,9 +32,15 @@ pub struct Hub {
 
 impl Hub {
     #[must_use]
-    pub fn new(reader: Reader, queue: WriteQueue, boot: u64, limits: &Limits) -> Arc<Self> {
+    pub fn new(
+        reader: Reader,
+        queue: WriteQueue,
+        boot: u64,
+        limits: &Limits,
+        metrics: &Arc<Metrics>,
+    ) -> Arc<Self> {
         let (blocks, lanes) = (BlockLimits::default(), LaneOptions::default());
-        Self::with_options(reader, queue, boot, limits, blocks, lanes)
+        Self::with_options(reader, queue, boot, limits, metrics, blocks, lanes)
     }
 
     /// The same with other bounds of the log's blocks and of lanes; for tests, in which there is
@@ -42,12 +51,14 @@ impl Hub {
         queue: WriteQueue,
         boot: u64,
         limits: &Limits,
+        metrics: &Arc<Metrics>,
         blocks: BlockLimits,
         lanes: LaneOptions,
     ) -> Arc<Self> {
         Arc::new(Self {
             connections: Connections::new(limits.connections, limits.connections_per_user),
             log: Log::new(reader.clone(), blocks),
+            metrics: Arc::clone(metrics),
             rooms: Mutex::default(),
             reader,
             queue,
@@ -72,7 +83,10 @@ impl Hub {
         let load = || async {
             let row = self.reader.read(move |snapshot| snapshot.room(id)).await;
             match row {
-                Ok(Some(row)) => Ok(Room::new(row, self.boot, self.queue.clone(), self.lanes)),
+                Ok(Some(row)) => {
+                    let (queue, metrics) = (self.queue.clone(), Arc::clone(&self.metrics));
+                    Ok(Room::new(row, self.boot, queue, metrics, self.lanes))
+                }
                 Ok(None) => Err(None),
                 Err(error) => Err(Some(error)),
             }
@@ -98,6 +112,12 @@ impl Hub {
         self.rooms().get(&id).and_then(|slot| slot.get().cloned())
     }
 
+    /// Rooms in memory, those on their way there included.
+    #[must_use]
+    pub fn live_rooms(&self) -> usize {
+        self.rooms().len()
+    }
+
     /// Takes in what a commit made true. Acks of one connection go out in one write.
     pub fn committed(&self, committed: &Committed) {
         let mut acks = Vec::new();
@@ -106,7 +126,7 @@ impl Hub {
                 room.committed(*seq, &mut acks);
             }
         }
-        send_acks(acks);
+        send_acks(acks, &self.metrics);
         for room in &committed.deleted_rooms {
             let slot = self.rooms().remove(room);
             self.log.blocks.forget_room(*room);
@@ -157,14 +177,15 @@ impl Hub {
     }
 }
 
-fn send_acks(acks: Vec<Ack>) {
+fn send_acks(acks: Vec<Ack>, metrics: &Metrics) {
     struct Told {
         connection: Arc<Connection>,
         committed: usize,
         frames: BytesMut,
     }
+    let published: Vec<Moment> = acks.iter().filter_map(|ack| ack.published).collect();
     let mut by_connection: HashMap<u64, Told> = HashMap::new();
-    for Ack { connection, frame } in acks {
+    for Ack { connection, frame, .. } in acks {
         let told = by_connection.entry(connection.id).or_insert_with(|| Told {
             connection,
             committed: 0,
@@ -176,5 +197,9 @@ fn send_acks(acks: Vec<Ack>) {
     for told in by_connection.into_values() {
         told.connection.outbound.send(told.frames.freeze());
         told.connection.committed(told.committed);
+    }
+    let sent = Moment::now();
+    for published in published {
+        metrics.publish_to_ack.observe(sent.since(published));
     }
 }

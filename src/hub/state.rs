@@ -10,6 +10,7 @@ use super::Connection;
 use super::inflight::InFlight;
 use super::lane::Door;
 use super::presence::Presence;
+use crate::clock::Moment;
 use crate::domain::limits::{BROADCAST_SLOTS, LANE_LEAD, SEQ_JUMP};
 use crate::domain::{MessageId, Millis, Refusal, SAFE_INTEGER_END, Seq, Stamp, UserId};
 use crate::mutation::{self, Mutation};
@@ -23,6 +24,7 @@ pub(super) enum Item {
         last: Seq,
         count: u64,
         frames: Bytes,
+        published: Moment,
     },
     /// For everyone but the one who types.
     Typing {
@@ -120,6 +122,8 @@ pub(super) struct Uncommitted {
     pub(super) user: UserId,
     pub(super) id: Option<MessageId>,
     pub(super) from: Option<Arc<Connection>>,
+    /// When, if its sender waits for an ack.
+    pub(super) published: Option<Moment>,
 }
 
 impl State {

@@ -100,6 +100,8 @@ impl Subscription {
         let seam = (after.is_some() || cut.seam > cut.head).then_some(cut.seam);
         let position = begin(&cut, cursor);
         let way = Way::Own(Own { live: cut.live, seam, held: None });
+        room.metrics.member_came(seam.is_none());
+        room.metrics.resumes.inc_by(u64::from(after.is_some()));
         Self { room, connection, user, way, cursor, position }
     }
 
@@ -110,6 +112,13 @@ impl Subscription {
         told();
         self.cursor = after.min(cut.head);
         self.position = begin(&cut, self.cursor);
+        self.room.metrics.resumes.inc();
+        self.catch_up(cut);
+    }
+
+    /// The log up to the cut, then what comes after it.
+    fn catch_up(&mut self, cut: Cut) {
+        self.room.metrics.member_moved(self.is_live(), false);
         self.way = Way::Own(Own { live: cut.live, seam: Some(cut.seam), held: None });
     }
 
@@ -191,6 +200,7 @@ impl Subscription {
         if self.cursor >= seam {
             if let Way::Own(own) = &mut self.way {
                 own.seam = None;
+                self.room.metrics.member_moved(false, true);
             }
             return Step::CaughtUp;
         }
@@ -211,7 +221,7 @@ impl Subscription {
                     *held = item.ok();
                     return Step::Idle;
                 }
-                Ok(Item::Events { first, last, count, frames }) => {
+                Ok(Item::Events { first, last, count, frames, .. }) => {
                     // The channel of a cut begins right behind it.
                     debug_assert!(first > self.cursor);
                     self.cursor = last;
@@ -237,8 +247,10 @@ impl Subscription {
     /// it.
     fn fall_behind(&mut self) -> Step {
         let Ok(cut) = self.room.cut(&self.connection) else { return Step::Gone(Gone::Deleted) };
-        self.way = Way::Own(Own { live: cut.live, seam: Some(cut.seam), held: None });
-        self.step_behind(cut.seam)
+        let seam = cut.seam;
+        self.room.metrics.fallen_behind.inc();
+        self.catch_up(cut);
+        self.step_behind(seam)
     }
 
     /// Takes what was found for [`Step::ReadLog`] and gives the frames to send.
@@ -261,6 +273,7 @@ fn begin(cut: &Cut, cursor: Seq) -> Position {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.get_off();
+        self.room.metrics.member_left(self.is_live());
         self.room.leave(self.connection.id);
     }
 }

@@ -15,6 +15,7 @@ use crate::domain::{
     Delivery, Limits, LogId, MessageBody, MessageId, Refusal, RoomId, RoomName, Seq, Slug, Stamp,
     UserId,
 };
+use crate::metrics::Metrics;
 use crate::store::{
     Command, CreateRoom, DrivenWriter, NewDatabase, PageSize, Reader, Reply, StoreOptions,
     WriteQueue, Writer,
@@ -84,15 +85,11 @@ impl House {
         let options = StoreOptions::directory(directory.path(), 1 << 20);
         let new = NewDatabase { log: LogId(1), secret: [0; 32] };
         let (writer, reader, opened) = Writer::open(&options, &new).unwrap();
-        let (writer, queue, _) = DrivenWriter::new(writer, limits);
-        let hub = Hub::with_options(
-            reader.clone(),
-            queue.clone(),
-            opened.boot,
-            limits,
-            SMALL_BLOCKS,
-            SMALL_LANES,
-        );
+        let metrics = Metrics::new();
+        let (writer, queue, _) = DrivenWriter::new(writer, limits, &metrics);
+        let (reads_by, writes_to, boot) = (reader.clone(), queue.clone(), opened.boot);
+        let (blocks, lanes) = (SMALL_BLOCKS, SMALL_LANES);
+        let hub = Hub::with_options(reads_by, writes_to, boot, limits, &metrics, blocks, lanes);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         Self { directory, writer, queue, reader, hub, runtime, connections: Cell::new(1) }
     }

@@ -2,13 +2,14 @@
 
 mod accept;
 mod files;
+mod listeners;
+mod metrics;
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -18,9 +19,11 @@ use crate::app::{self, App, SetupCode, Signup};
 use crate::auth::{RandomError, random};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::Millis;
 use crate::domain::limits::{EVICTION_INTERVAL, HTTP_CONNECTIONS, PRESENCE_GATHER, STOP_DEADLINE};
 use crate::http::{self, Readiness, Streams};
 use crate::hub::{Hub, News, NewsReceiver};
+use crate::metrics::Metrics;
 use crate::store::{
     DrivenWriter, NewDatabase, OpenError, Opened, Reader, StoreOptions, WriteQueue, Writer,
     WriterEnd, WriterThread,
@@ -29,6 +32,8 @@ use crate::transport::Budget;
 use crate::web;
 use crate::ws::{self, Sessions};
 
+use listeners::Listeners;
+
 /// Why the server does not start; one line.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -36,6 +41,8 @@ pub enum StartError {
     Open(#[from] OpenError),
     #[error("cannot listen on {addr}: {source}")]
     Listen { addr: SocketAddr, source: std::io::Error },
+    #[error("cannot listen for metrics on {addr}: {source}")]
+    ListenForMetrics { addr: SocketAddr, source: std::io::Error },
     #[error("cannot start the writer's thread: {0}")]
     Thread(std::io::Error),
     #[error("{0}")]
@@ -67,10 +74,20 @@ pub enum FirstAccount {
     SetupCode(String),
 }
 
+impl FirstAccount {
+    fn setup_code(&self) -> Option<SetupCode> {
+        match self {
+            Self::SetupCode(code) => Some(SetupCode(code.clone())),
+            Self::Exists | Self::Closed | Self::Open => None,
+        }
+    }
+}
+
 /// A started server. Dropping it without [`Self::run_until`] is a crash.
 #[derive(Debug)]
 pub struct Server {
     addr: SocketAddr,
+    metrics_addr: Option<SocketAddr>,
     first_account: FirstAccount,
     readiness: Readiness,
     sessions: Arc<Sessions>,
@@ -92,23 +109,25 @@ pub struct Server {
 impl Server {
     /// Opens the database, counts this start in it, and only then listens.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        let started_at = Clock::system().now();
         let mut limits = config.limits.clone();
         let options = StoreOptions::directory(config.data.clone(), limits.cache_bytes);
         let (writer, reader, opened) = open(options).await?;
-        let listener = match listen(config.listen).await {
-            Ok(listener) => listener,
-            Err(source) => {
+        let (wished, metrics) = (config.listen, config.metrics);
+        let opening = Listeners::open(wished, metrics.listen, metrics.may_be_taken());
+        let listeners = match opening.await {
+            Ok(listeners) => listeners,
+            Err(error) => {
                 // Nothing has happened yet: the next start need not take this for a crash.
                 let _ = writer.close();
-                return Err(StartError::Listen { addr: config.listen, source });
+                return Err(error);
             }
         };
         limits.connections = files::leave_connections(limits.connections);
-        let addr = listener
-            .local_addr()
-            .map_err(|source| StartError::Listen { addr: config.listen, source })?;
-        let (driven, queue, health) = DrivenWriter::new(writer, &limits);
-        let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, &limits);
+        let (addr, metrics_addr) = (listeners.addr, listeners.metrics_addr);
+        let metrics = Metrics::new();
+        let (driven, queue, health) = DrivenWriter::new(writer, &limits, &metrics);
+        let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, &limits, &metrics);
         let (news, commits) = News::channel(&hub);
         let (ended, writer_ended) = oneshot::channel();
         let report = move |end| _ = ended.send(end);
@@ -123,10 +142,7 @@ impl Server {
             signup: config.auth.signup,
             token_ttl: config.auth.token_ttl,
             delivery: config.rooms.delivery,
-            setup_code: match &first_account {
-                FirstAccount::SetupCode(code) => Some(SetupCode(code.clone())),
-                FirstAccount::Exists | FirstAccount::Closed | FirstAccount::Open => None,
-            },
+            setup_code: first_account.setup_code(),
         };
         let configured = config.auth.secret.map(|secret| secret.as_bytes().to_vec());
         let parts = app::Parts {
@@ -140,6 +156,7 @@ impl Server {
         let app = App::new(parts, settings);
         let server = Self {
             addr,
+            metrics_addr,
             first_account,
             readiness: Readiness::default(),
             sessions: sessions(&app),
@@ -153,7 +170,7 @@ impl Server {
             background: TaskTracker::new(),
             stop_background: CancellationToken::new(),
         };
-        server.spawn(listener, &app);
+        server.spawn(listeners, &app, started_at);
         if opened.restored {
             tracing::warn!("the database is a copy put back: clients are told to begin anew");
         }
@@ -161,15 +178,16 @@ impl Server {
         Ok(server)
     }
 
-    fn spawn(&self, listener: TcpListener, app: &Arc<App>) {
+    fn spawn(&self, listeners: Listeners, app: &Arc<App>, started_at: Millis) {
         let streams = Streams::new(Arc::clone(&self.sessions.output));
         let router = http::finish(
             http::router(Arc::clone(app), self.readiness.clone(), streams)
                 .merge(web::router())
                 .merge(ws::router(Arc::clone(&self.sessions))),
+            &app.hub.metrics,
         );
         let accepting = accept::Accepting {
-            listener,
+            listener: listeners.main,
             router,
             tracker: self.http.clone(),
             stop: self.stop_http.clone(),
@@ -182,12 +200,27 @@ impl Server {
         let stop = &self.stop_background;
         self.background.spawn(stop.clone().run_until_cancelled_owned(presence));
         self.background.spawn(stop.clone().run_until_cancelled_owned(housekeeping));
+        if let Some(listener) = listeners.metrics {
+            let scraped = metrics::Scraped {
+                sessions: Arc::clone(&self.sessions),
+                queue: self.queue.clone(),
+                readiness: self.readiness.clone(),
+                started_at,
+            };
+            self.background.spawn(metrics::serve(listener, scraped, stop.clone()));
+        }
     }
 
     /// The address that it really listens on.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Where it serves its metrics, if it does.
+    #[must_use]
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics_addr
     }
 
     #[must_use]
@@ -255,10 +288,6 @@ async fn open(options: StoreOptions) -> Result<(Writer, Reader, Opened), StartEr
         .map_err(StartError::Open)
 }
 
-async fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(addr).await
-}
-
 /// Whoever can reach the server could make the first account, which is the admin; so where others
 /// than this machine's own users can, it takes a code that only its operator sees.
 fn first_account(
@@ -315,6 +344,7 @@ async fn keep_house(app: Arc<App>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::MetricsConfig;
 
     #[test]
     fn the_first_account_needs_a_code_unless_only_this_machine_can_ask() {
@@ -344,6 +374,7 @@ mod tests {
             let config = Config {
                 listen: "127.0.0.1:0".parse().unwrap(),
                 data: directory.path().to_owned(),
+                metrics: MetricsConfig { listen: None },
                 ..Config::default()
             };
             let server = Server::start(config).await.unwrap();

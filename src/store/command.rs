@@ -138,6 +138,10 @@ impl<T> Reply<T> {
 }
 
 impl Command {
+    pub(super) fn is_message(&self) -> bool {
+        matches!(self, Self::Event(_))
+    }
+
     /// The bytes that count towards the queue's bound; only messages are many.
     pub(super) fn queued_bytes(&self) -> usize {
         match self {

@@ -62,6 +62,13 @@ impl WriteQueue {
         result
     }
 
+    /// Commands that wait, and their bytes as they count towards the bound.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize) {
+        let sender = self.0.sender.read().unwrap_or_else(PoisonError::into_inner);
+        (sender.as_ref().map_or(0, Sender::len), self.0.bytes.load(Ordering::Relaxed))
+    }
+
     /// No further command is accepted; the writer takes what is queued and ends.
     pub fn close(&self) {
         *self.0.sender.write().unwrap_or_else(PoisonError::into_inner) = None;
@@ -107,9 +114,12 @@ mod tests {
         assert_eq!(queue.submit(event(&"b".repeat(10_000))), Err(SubmitError::Full));
         assert_eq!(queue.submit(event("c")), Ok(()));
         assert_eq!(queue.submit(event("d")), Err(SubmitError::Full));
+        let bytes = event("a").queued_bytes() + event("c").queued_bytes();
+        assert_eq!(queue.waiting(), (2, bytes));
         for _ in 0..2 {
             receiver.taken(&receiver.receiver.recv().unwrap());
         }
+        assert_eq!(queue.waiting(), (0, 0));
         assert_eq!(queue.submit(event(&"b".repeat(20_000))), Ok(()), "an empty queue takes any");
     }
 

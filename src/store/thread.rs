@@ -2,6 +2,7 @@
 //! true now. There is no timer: while one commit is on its way the next batch gathers.
 
 use std::io;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,9 +13,10 @@ use super::command::Command;
 use super::handle::Health;
 use super::queue::{QueueReceiver, WriteQueue};
 use super::writer::{Committed, Writer};
-use crate::clock::Deadline;
+use crate::clock::{Deadline, Moment};
 use crate::domain::Limits;
 use crate::domain::limits::{BATCH_BYTES, BATCH_COMMANDS, REST, STORAGE_RETRY};
+use crate::metrics::Metrics;
 
 /// How the writer's thread ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,7 @@ pub struct DrivenWriter {
     rested: bool,
     /// How long storage may fail.
     patience: Duration,
+    metrics: Arc<Metrics>,
 }
 
 /// What there is to do.
@@ -57,7 +60,11 @@ enum Due {
 
 impl DrivenWriter {
     #[must_use]
-    pub fn new(writer: Writer, limits: &Limits) -> (Self, WriteQueue, Health) {
+    pub fn new(
+        writer: Writer,
+        limits: &Limits,
+        metrics: &Arc<Metrics>,
+    ) -> (Self, WriteQueue, Health) {
         let health = Health::default();
         let (queue, receiver) = WriteQueue::new(
             limits.writer_queue_messages,
@@ -71,6 +78,7 @@ impl DrivenWriter {
             batch: Vec::new(),
             rested: true,
             patience: Duration::from_secs(limits.storage_patience_seconds),
+            metrics: Arc::clone(metrics),
         };
         (driven, queue, health)
     }
@@ -107,8 +115,11 @@ impl DrivenWriter {
         let result = match due {
             Due::Nothing | Due::Closed => Ok(()),
             Due::Work => {
-                let committed = self.writer.step(&mut self.batch);
-                committed.map(|committed| self.finish(committed, told))
+                let begun = Moment::now();
+                self.writer.step(&mut self.batch).map(|committed| {
+                    self.metrics.commit.observe(begun.elapsed());
+                    self.finish(committed, told);
+                })
             }
             Due::Fault(reason) => Err(ReadError::Failed(reason)),
             Due::Rest => {
@@ -118,12 +129,15 @@ impl DrivenWriter {
         };
         if result.is_err() {
             self.health.set(false);
+            self.metrics.storage_faults.inc();
         }
         result
     }
 
     fn finish(&mut self, committed: Committed, told: &mut impl FnMut(Committed)) {
         self.rested = false;
+        let messages = self.batch.iter().filter(|command| command.is_message()).count();
+        self.metrics.commit_messages.observe_size(messages);
         told(committed);
         self.batch.drain(..).for_each(Command::send_reply);
     }

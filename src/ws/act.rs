@@ -69,6 +69,7 @@ impl Session {
         let refused = outcome.err().map(|refused| {
             let Refused { code, message, retry_after, faults } = refused;
             self.send(&ServerFrame::error(code, &message, retry_after, echo, &faults));
+            self.app.hub.metrics.refused(code);
             code
         });
         self.state().answered(refused).map_or(Ok(()), Err)

@@ -90,6 +90,7 @@ pub async fn serve<R: AsyncRead + Unpin>(
         }
         Err(code) => Some(code),
     };
+    sessions.app.hub.metrics.closed(end);
     if let Some(code) = end {
         outbound.send_last(close_frame(code));
     }

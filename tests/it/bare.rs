@@ -118,7 +118,8 @@ impl Bare {
     pub async fn http(&self) -> TcpStream {
         let (client, server) = connected().await;
         let streams = Streams::new(Arc::clone(&self.sessions.output));
-        let router = finish(router(Arc::clone(&self.app), Readiness::default(), streams));
+        let router = router(Arc::clone(&self.app), Readiness::default(), streams);
+        let router = finish(router, &self.app.hub.metrics);
         tokio::spawn(async move {
             let service = TowerToHyperService::new(router);
             http1::Builder::new().serve_connection(TokioIo::new(server), service).await

@@ -15,6 +15,7 @@ use parlor::clock::Clock;
 use parlor::domain::{Delivery, Limits, LogId};
 use parlor::http::{self, Readiness, Streams};
 use parlor::hub::Hub;
+use parlor::metrics::Metrics;
 use parlor::store::{DrivenWriter, NewDatabase, StoreOptions, WriteQueue, Writer, WriterThread};
 use parlor::transport::{Budget, PatientStream};
 use parlor::ws::{self, Sessions};
@@ -35,8 +36,9 @@ pub fn app(
     let store = StoreOptions::directory(directory, 1 << 20);
     let new = NewDatabase { log: LogId(1), secret: [1; 32] };
     let (writer, reader, opened) = Writer::open(&store, &new).unwrap();
-    let (driven, queue, health) = DrivenWriter::new(writer, limits);
-    let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, limits);
+    let metrics = Metrics::new();
+    let (driven, queue, health) = DrivenWriter::new(writer, limits, &metrics);
+    let hub = Hub::new(reader.clone(), queue.clone(), opened.boot, limits, &metrics);
     let tell = {
         let hub = Arc::clone(&hub);
         move |committed, _| {
@@ -111,8 +113,9 @@ impl Inside {
         let (app, _, _) = app(directory.path(), &limits, move || passing.pass());
         let sessions = sessions(Arc::clone(&app), &limits);
         let streams = Streams::new(Arc::clone(&sessions.output));
+        let metrics = Arc::clone(&app.hub.metrics);
         let router = http::router(app, Readiness::default(), streams);
-        let router = http::finish(router.merge(ws::router(sessions)));
+        let router = http::finish(router.merge(ws::router(sessions)), &metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         tokio::spawn(async move {

@@ -26,6 +26,7 @@ mod killing;
 mod limits;
 mod listening;
 mod messages;
+mod metrics;
 mod overload;
 mod presence;
 mod process;

@@ -36,7 +36,8 @@ pub struct Ended {
     pub err: String,
 }
 
-/// Starts the binary in `directory`, with these variables and no others.
+/// Starts the binary in `directory`, with these variables and no others, but that it serves no
+/// metrics unless it is told to: all tests' servers would want the same port.
 pub fn start(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Program {
     start_by(Command::new(env!("CARGO_BIN_EXE_parlor")).args(arguments), directory, environment)
 }
@@ -56,6 +57,7 @@ fn start_by(command: &mut Command, directory: &Path, environment: &[(&str, &str)
     let mut child = command
         .current_dir(directory)
         .env_clear()
+        .env("PARLOR_METRICS__LISTEN", "off")
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -112,6 +114,13 @@ impl Program {
     /// Waits until its log says this.
     pub async fn logged(&mut self, text: &str) {
         self.logged_times(text, 1).await;
+    }
+
+    /// Waits until its log has a line that says this; gives the line.
+    pub async fn log_line(&mut self, text: &str) -> String {
+        self.logged(text).await;
+        let err = self.err.borrow();
+        err.lines().find(|line| line.contains(text)).expect("the line").to_owned()
     }
 
     /// Waits until its log has said this so many times.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use parlor::config::Config;
+use parlor::config::{Config, MetricsConfig};
 use parlor::server::Server;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -30,6 +30,8 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 /// A server in this process.
 pub struct Parlor {
     pub addr: SocketAddr,
+    /// Where it serves its metrics, if a test asked for that.
+    pub metrics: Option<SocketAddr>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), parlor::server::StopError>>,
     directory: Directory,
@@ -69,18 +71,19 @@ impl Parlor {
         let mut config = Config {
             listen: "127.0.0.1:0".parse().expect("an address"),
             data: directory.path().to_owned(),
+            metrics: MetricsConfig { listen: None },
             ..Config::default()
         };
         config.limits.sign_ins_per_minute = 0;
         config.limits.messages_per_second = 0;
         change(&mut config);
         let server = Server::start(config).await.expect("the server starts");
-        let addr = server.addr();
+        let (addr, metrics) = (server.addr(), server.metrics_addr());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.run_until(async {
             let _ = stopped.await;
         }));
-        Self { addr, stop, task, directory }
+        Self { addr, metrics, stop, task, directory }
     }
 
     /// Stops in good order.

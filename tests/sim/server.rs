@@ -8,6 +8,7 @@ use parlor::app::{App, Parts, Settings, Signup};
 use parlor::clock::Clock;
 use parlor::domain::{Delivery, Limits, LogId};
 use parlor::hub::{BlockLimits, Hub, Lane, LaneOptions, LaneStep};
+use parlor::metrics::Metrics;
 use parlor::store::{
     CommitMode, Committed, DrivenWriter, Medium, NewDatabase, OpenError, Opened, PageSize, Place,
     ReadError, Reader, StoreOptions, WriteQueue, Writer,
@@ -64,10 +65,12 @@ impl Server {
         let new = NewDatabase { log: LOG, secret: [7; 32] };
         let (writer, reader, opened) = Writer::open(&options, &new)?;
         let reader = reader.driven();
-        let (writer, queue, health) = DrivenWriter::new(writer, &place.limits);
+        let metrics = Metrics::new();
+        let (writer, queue, health) = DrivenWriter::new(writer, &place.limits, &metrics);
         let (boot, limits) = (opened.boot, &place.limits);
         let (blocks, lanes) = (SMALL_BLOCKS, SMALL_LANES);
-        let hub = Hub::with_options(reader.clone(), queue.clone(), boot, limits, blocks, lanes);
+        let (log, queued) = (reader.clone(), queue.clone());
+        let hub = Hub::with_options(log, queued, boot, limits, &metrics, blocks, lanes);
         let parts = Parts {
             hub,
             clock: place.clock.clone(),

@@ -19,9 +19,10 @@ enum Tests {
 }
 
 /// Names are a path or a part of one.
-const RULES: [(&[&str], Where, Tests); 6] = [
+const RULES: [(&[&str], Where, Tests); 7] = [
     (&["redb"], Only(&["store"]), Tests::Too),
     (&["bincode"], Only(&["store/record"]), Tests::Too),
+    (&["prometheus_client"], Only(&["metrics"]), Tests::Too),
     (
         &["axum", "hyper", "hyper_util"],
         Only(&["http", "ws", "web", "server", "transport"]),

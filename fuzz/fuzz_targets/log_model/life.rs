@@ -9,6 +9,7 @@ use parlor::domain::{
     Delivery, Limits, LogId, MessageBody, MessageId, RoomId, RoomName, Slug, UserId,
 };
 use parlor::hub::{BlockLimits, Connection, Hub, LaneOptions, Reservation, Room};
+use parlor::metrics::Metrics;
 use parlor::store::{
     Command, CommitMode, Committed, CreateRoom, DrivenWriter, Health, Medium, NewDatabase,
     OpenError, Opened, PageSize, Place, ReadError, Reader, Reply, StoreOptions, WriteQueue, Writer,
@@ -104,11 +105,13 @@ impl Life {
         let new = NewDatabase { log: LogId(1), secret: [0; 32] };
         let (writer, reader, opened) = Writer::open(&options, &new)?;
         let limits = Limits { writer_queue_messages: QUEUE, ..Limits::default() };
-        let (writer, queue, health) = DrivenWriter::new(writer, &limits);
+        let metrics = Metrics::new();
+        let (writer, queue, health) = DrivenWriter::new(writer, &limits, &metrics);
         let reader = reader.driven();
         let lanes = LaneOptions { most: 1, crowd: 1 };
         let (reads, writes) = (reader.clone(), queue.clone());
-        let hub = Hub::with_options(reads, writes, opened.boot, &limits, BLOCKS, lanes);
+        let boot = opened.boot;
+        let hub = Hub::with_options(reads, writes, boot, &limits, &metrics, BLOCKS, lanes);
         let wire = Wire::default();
         let connection = wire.connection(9);
         let (asked, commits) = (None, VecDeque::new());

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::{House, SMALL_BLOCKS, parse, room_id, seqs, user};
 use crate::domain::{DisplayName, Limits, Seq, SessionId, Username};
 use crate::hub::{Begin, BlockLimits, Find, Hub, LaneOptions, Part, Room, Ticket};
+use crate::metrics::Metrics;
 use crate::store::{Command, DeleteUser, ReadError, Reply, SignUp};
 
 impl House {
@@ -118,8 +119,8 @@ fn two_that_drop_each_others_blocks_get_on_all_the_same() {
     house.commit();
     let limits = BlockLimits { kept_bytes: 0, ..SMALL_BLOCKS };
     let (reader, queue) = (house.reader.clone().driven(), house.queue.clone());
-    let lanes = LaneOptions::default();
-    let hub = Hub::with_options(reader, queue, 1, &Limits::default(), limits, lanes);
+    let (lanes, metrics) = (LaneOptions::default(), Metrics::new());
+    let hub = Hub::with_options(reader, queue, 1, &Limits::default(), &metrics, limits, lanes);
     let room = house.room();
     let mut waiting = [2, 6].map(|after| Some(Box::pin(hub.log.part(&room, after, 8, false))));
     for _ in 0..100 {

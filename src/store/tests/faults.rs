@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use redb::StorageBackend;
 
 use super::*;
+use crate::metrics::Metrics;
 
 /// A disk under a kernel that takes pages for clean although their sync has failed: they are read
 /// back, and a power cut takes them away.
@@ -93,7 +94,8 @@ impl House {
     fn open(disk: Arc<Faulty>, cache_bytes: usize) -> Self {
         let options = options(&disk, cache_bytes);
         let (writer, reader, _) = Writer::open(&options, &new_database()).unwrap();
-        let (writer, queue, health) = DrivenWriter::new(writer, &Limits::default());
+        let (writer, queue, health) =
+            DrivenWriter::new(writer, &Limits::default(), &Metrics::new());
         Self { disk, writer, queue, health, reader, told: Vec::new() }
     }
 
