@@ -40,6 +40,7 @@ enum Command {
     /// Members enter rooms and some of them talk; everything that arrives is counted and timed.
     /// Accounts and rooms are made for it and deleted afterwards, also on Ctrl-C; a second Ctrl-C
     /// leaves them and says which they are.
+    #[command(after_help = load::HELP)]
     Load(Box<load::Arguments>),
 }
 

@@ -205,7 +205,9 @@ mod tests {
             assert_eq!(talking.len(), plan.senders as usize, "{line}");
             let evenly = |members: &[u32], of: &dyn Fn(u32) -> usize, parts: u32| {
                 let mut sizes = vec![0; parts as usize];
-                members.iter().for_each(|member| sizes[of(*member)] += 1);
+                for member in members {
+                    sizes[of(*member)] += 1;
+                }
                 let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
                 assert!(least + 1 >= *most, "{line}: {sizes:?}");
             };

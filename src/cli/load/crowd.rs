@@ -66,13 +66,13 @@ impl Crowd {
         let mut count = 0;
         loop {
             tokio::select! {
-                limits = entering.recv() => match limits {
-                    Some(limits) => {
-                        fits(plan, limits, run)?;
-                        count += 1;
+                Some(limits) = entering.recv() => {
+                    fits(plan, limits, run)?;
+                    count += 1;
+                    if count == u64::from(plan.members) {
+                        return Ok(());
                     }
-                    None => return Ok(()),
-                },
+                }
                 Some(Ok(ended)) = self.seats.join_next() => {
                     let why = self.take(run, ended);
                     let why = why.unwrap_or_else(|| "a connection ended".to_owned());
@@ -109,16 +109,17 @@ impl Crowd {
         began.elapsed()
     }
 
-    /// Waits for the last messages, as long as any come.
+    /// Waits for the last messages and acks, as long as any come.
     pub async fn settle(&mut self, run: &Run) {
-        let mut left = run.tally.outstanding();
+        let outstanding = || run.tally.outstanding() + run.unacked();
+        let mut left = outstanding();
         let mut heard = Instant::now();
         while left > 0 && heard.elapsed() < SILENCE && !self.seats.is_empty() {
             tokio::time::sleep(LOOK).await;
             while let Some(ended) = self.seats.try_join_next() {
                 self.take_if(run, ended.ok());
             }
-            if std::mem::replace(&mut left, run.tally.outstanding()) != left {
+            if std::mem::replace(&mut left, outstanding()) != left {
                 heard = Instant::now();
             }
         }
@@ -131,6 +132,11 @@ impl Crowd {
         while let Some(ended) = self.seats.join_next().await {
             self.take_if(run, ended.ok());
         }
+    }
+
+    /// Ends all connections, entering or in, without a word.
+    pub async fn scatter(&mut self) {
+        self.seats.shutdown().await;
     }
 
     fn take_if(&mut self, run: &Run, ended: Option<Ended>) {

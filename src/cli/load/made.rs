@@ -4,14 +4,18 @@
 use std::fmt;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::api::{Api, CallError, Refused, SignedIn};
 use super::hold::{Asked, Hold};
+use super::report::counted;
 use super::run::Run;
 use super::{Failure, note};
 use crate::protocol::ErrorCode;
 
+/// Between two lines of progress.
+const PROGRESS: Duration = Duration::from_secs(1);
 /// When the server does not say how long to wait.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -65,9 +69,19 @@ pub struct Errand<'a> {
     pub api: &'a Api,
     pub run: &'a Run,
     pub stop: &'a CancellationToken,
+    /// When it was last told how far this is.
+    pub told: Instant,
 }
 
 impl Errand<'_> {
+    /// Says what is being done, if that takes long.
+    fn goes_on(&mut self, what: &str) {
+        if self.told.elapsed() >= PROGRESS {
+            self.told = Instant::now();
+            note(what);
+        }
+    }
+
     /// Asks until the answer is yes, or a no for good, or the run is stopped.
     async fn ask<T>(
         &mut self,
@@ -75,6 +89,7 @@ impl Errand<'_> {
         what: &str,
         call: impl AsyncFn(&Api) -> Result<T, CallError>,
     ) -> Result<T, CallError> {
+        self.goes_on(what);
         loop {
             let error = match call(self.api).await {
                 Err(CallError::Refused(refused)) => refused,
@@ -247,7 +262,10 @@ impl Made {
 
     /// Rooms and accounts that are deleted.
     pub fn gone(&self) -> String {
-        format!("deleted {} rooms and {} accounts", self.gone.rooms, self.gone.accounts)
+        let count = |number: usize, one| counted(u64::try_from(number).unwrap_or(u64::MAX), one);
+        let (rooms, accounts) =
+            (count(self.gone.rooms, "room"), count(self.gone.accounts, "account"));
+        format!("deleted {rooms} and {accounts}")
     }
 
     pub fn left(&self, reason: Option<String>) -> Left {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Failure;
@@ -72,7 +73,7 @@ impl Measuring<'_> {
         let mut crowd = Crowd::default();
         crowd.enter(self.run, self.plan, &self.target, made, self.stop).await?;
         if self.stop.is_cancelled() {
-            crowd.leave(self.run).await;
+            crowd.scatter().await;
             return Ok(None);
         }
         let entered = self.used();
@@ -94,7 +95,8 @@ impl Measuring<'_> {
     }
 
     async fn prepare(&self, made: &mut Made) -> Result<(), Failure> {
-        let mut errand = Errand { api: self.api, run: self.run, stop: self.stop };
+        let told = Instant::now();
+        let mut errand = Errand { api: self.api, run: self.run, stop: self.stop, told };
         let tag = &self.run.tally.tag;
         if self.arguments.tokens.is_empty() {
             made.sign_up(&mut errand, tag, self.plan.users as usize).await?;

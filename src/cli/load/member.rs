@@ -105,7 +105,10 @@ pub async fn attend(run: Arc<Run>, place: Place, doorway: Doorway) -> Ended {
         Ok(Err(end)) => Some(end),
         Err(_) => {
             let seconds = ENTER_TIMEOUT.as_secs();
-            Some(End::Failed(format!("not in the room within {seconds} s of connecting")))
+            Some(End::Failed(format!(
+                "not in the room within {seconds} s of connecting: the server is too busy, or \
+                 accepts no more (limits.connections, or files that it may open)"
+            )))
         }
     };
     Ended { heard: hearing.heard(), early }

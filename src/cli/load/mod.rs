@@ -28,6 +28,7 @@ use std::sync::Arc;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::api::Api;
@@ -40,6 +41,24 @@ use self::run::Run;
 use self::target::Target;
 use super::{fail, print};
 use crate::auth::random;
+
+/// Below the options in `--help`.
+pub const HELP: &str = "\
+A delay begins when a message is sent (where the server has not taken the one before it in time:
+when it was due) and ends when this program has read it. The middle member is the one that half of
+its room has heard no later than.
+
+Every message must reach every member of its room once, in one order, and with an id be
+acknowledged: then the exit code is 0, else 1. A signal stops the run, tells what it found and
+deletes what it made; a second one leaves that and names it.
+
+  parlor load                                   a first run
+  parlor load --members 500 --rooms 50 --senders 100 --rate 200
+  parlor load --window 10 --server-pid PID      as fast as messages are acknowledged
+
+A run meets the server's limits on sign-ins and on messages of one account, waits, and says so. On
+a server of its own, PARLOR_LIMITS__SIGN_INS_PER_MINUTE=0 and PARLOR_LIMITS__MESSAGES_PER_SECOND=0
+switch them off.";
 
 /// Files that are no members' connections.
 const SPARE_FILES: u64 = 64;
@@ -127,7 +146,7 @@ fn show(outcome: Option<Result<Option<Report>, Failure>>, json: bool) -> bool {
 /// Takes away what was made, unless a signal comes. True: nothing is left.
 async fn delete(made: &mut Made, api: &Api, run: &Run, signals: &mut Signals) -> bool {
     let patient = CancellationToken::new();
-    let mut errand = Errand { api, run, stop: &patient };
+    let mut errand = Errand { api, run, stop: &patient, told: Instant::now() };
     let outcome = tokio::select! {
         outcome = made.delete(&mut errand) => outcome,
         _ = signals.next() => Err(Failure("interrupted".to_owned())),

@@ -1,6 +1,7 @@
 //! What all connections of a run share: its clock, its phases and its bookkeeping.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +50,13 @@ impl Run {
 
     pub async fn sleep_until(&self, at: Micros) {
         tokio::time::sleep_until(self.began + Duration::from_micros(at)).await;
+    }
+
+    /// Messages that wait for their acks.
+    pub fn unacked(&self) -> u64 {
+        let counts = &self.tally.counts;
+        let sent = if self.with_ids { counts.sent.load(Ordering::Relaxed) } else { 0 };
+        sent.saturating_sub(counts.acked.load(Ordering::Relaxed))
     }
 
     pub fn fault(&self, what: String) {

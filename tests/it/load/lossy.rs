@@ -23,6 +23,8 @@ pub enum Mischief {
     Swap,
     /// One comes under a seq that nobody else was told.
     Renumber,
+    /// One is heard and never acknowledged.
+    Mute,
     /// It deletes nothing.
     Keep,
 }
@@ -137,6 +139,9 @@ fn hears(shared: &Shared, frame: &Value) -> Vec<Value> {
     let seq = shared.seq.fetch_add(STEP, Ordering::Relaxed) + STEP;
     let message = frame["message"].as_str().unwrap().to_owned();
     shared.said.send((seq, message)).unwrap();
+    if shared.mischief == Mischief::Mute && seq == VICTIM {
+        return vec![];
+    }
     vec![json!({"type": "ack", "roomId": 1, "id": frame["id"], "seq": seq})]
 }
 
