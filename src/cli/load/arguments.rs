@@ -1,5 +1,6 @@
 //! What the command line asks for, and the plan that follows from it.
 
+use clap::builder::RangedI64ValueParser;
 use clap::{Args, value_parser};
 
 use super::messages::{NAME_BYTES, SENDERS_MAX};
@@ -14,10 +15,10 @@ pub struct Arguments {
     #[arg(value_name = "URL", default_value = "http://127.0.0.1:8080")]
     pub url: String,
     /// Connections, each a member of one room
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = above_zero())]
     pub members: u32,
     /// Rooms, over which the members are spread evenly
-    #[arg(long, value_name = "R", default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "R", default_value_t = 1, value_parser = above_zero())]
     pub rooms: u32,
     /// Members that talk, spread evenly over the rooms [default: 10, or one for each room]
     #[arg(
@@ -54,14 +55,14 @@ pub struct Arguments {
     #[arg(long)]
     pub without_ids: bool,
     /// Accounts to make [default: as many as the members' connections take]
-    #[arg(long, value_name = "U", value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "U", value_parser = above_zero())]
     pub users: Option<u32>,
     /// Connections that the server lets one account have (its `limits.connections_per_user`)
     #[arg(
         long,
         value_name = "C",
         default_value_t = u32::try_from(Limits::default().connections_per_user).unwrap_or(u32::MAX),
-        value_parser = value_parser!(u32).range(1..)
+        value_parser = above_zero()
     )]
     pub connections_per_user: u32,
     /// Use this account instead of making some; may be given several times
@@ -73,6 +74,10 @@ pub struct Arguments {
     /// Print the figures as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+fn above_zero() -> RangedI64ValueParser<u32> {
+    value_parser!(u32).range(1..)
 }
 
 /// When the next message goes out.

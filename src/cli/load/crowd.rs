@@ -16,8 +16,8 @@ use super::hearing::Heard;
 use super::hold::Hold;
 use super::made::Made;
 use super::member::{Ended, Place, attend};
-use super::report::grouped;
 use super::run::Run;
+use super::table::grouped;
 use super::target::Target;
 use super::{Failure, note};
 
@@ -74,14 +74,14 @@ impl Crowd {
                     }
                 }
                 Some(Ok(ended)) = self.seats.join_next() => {
-                    let why = self.take(run, ended);
-                    let why = why.unwrap_or_else(|| "a connection ended".to_owned());
-                    let members = plan.members;
-                    return Err(Failure(format!("{count} of {members} members entered; then: {why}")));
+                    let why = self.take(run, ended).unwrap_or_default();
+                    let (count, all) = (grouped(count), grouped(plan.members.into()));
+                    return Err(Failure(format!("{count} of {all} members entered; then: {why}")));
                 }
                 () = stop.cancelled() => return Ok(()),
                 _ = progress.tick() => {
-                    note(&format!("entered {} of {}", grouped(count), grouped(plan.members.into())));
+                    let (count, all) = (grouped(count), grouped(plan.members.into()));
+                    note(&format!("entered {count} of {all}"));
                 }
             }
         }

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::api::{Api, CallError, Refused, SignedIn};
 use super::hold::{Asked, Hold};
-use super::report::counted;
 use super::run::Run;
+use super::table::counted;
 use super::{Failure, note};
 use crate::protocol::ErrorCode;
 

@@ -16,6 +16,7 @@ mod messages;
 mod report;
 mod run;
 mod sender;
+mod table;
 mod tally;
 mod target;
 mod usage;
