@@ -138,11 +138,15 @@ async fn a_rate_limit_is_waited_out_and_named() {
         let ended = load(&server, &format!("--members 3 --seconds 1 {pace} --json")).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
         let figures = figures(&ended);
-        assert!(figures["refused"].as_u64().unwrap() > 0, "{figures}");
+        let refused = figures["refused"].as_u64().unwrap();
+        assert!(refused > 0, "{figures}");
         assert_eq!(figures["delivered"], figures["expected"], "{figures}");
         let keys = held_back(&figures);
         assert!(keys.contains(&"limits.messages_per_second"), "{figures}");
-        assert!(figures["heldBack"][0]["waitedSeconds"].as_f64().unwrap() > 0.0, "{figures}");
+        let held = &figures["heldBack"][0];
+        // Making the room may have met it too.
+        assert!(held["times"].as_u64().unwrap() >= refused, "{figures}");
+        assert!(held["waitedSeconds"].as_f64().unwrap() > 0.0, "{figures}");
     }
 }
 
