@@ -109,6 +109,7 @@ impl Errand<'_> {
             if self.stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
                 return Err(CallError::Refused(error));
             }
+            self.told = Instant::now();
         }
     }
 }
@@ -210,7 +211,7 @@ impl Made {
         while let Some(room) = self.rooms.last() {
             let token = self.accounts.get(room.account).and_then(|account| account.token.clone());
             let token = token.unwrap_or_default();
-            let what = format!("deleting {} rooms", self.rooms.len());
+            let what = format!("deleting {}", count(self.rooms.len(), "room"));
             let call = async |api: &Api| api.delete_room(&token, &room.slug).await;
             match errand.ask(Asked::Room, &what, call).await {
                 Err(CallError::Refused(Refused { code: Some(ErrorCode::NoSuchRoom), .. })) => {}
@@ -221,7 +222,7 @@ impl Made {
         }
         self.accounts.retain(|account| account.username.is_some());
         while let Some(index) = self.accounts.iter().rposition(|account| !account.is_admin) {
-            let what = format!("deleting {} accounts", index + 1);
+            let what = format!("deleting {}", count(index + 1, "account"));
             if self.delete_account(errand, index, &what).await? {
                 self.gone.accounts += 1;
             }
@@ -262,7 +263,6 @@ impl Made {
 
     /// Rooms and accounts that are deleted.
     pub fn gone(&self) -> String {
-        let count = |number: usize, one| counted(u64::try_from(number).unwrap_or(u64::MAX), one);
         let (rooms, accounts) =
             (count(self.gone.rooms, "room"), count(self.gone.accounts, "account"));
         format!("deleted {rooms} and {accounts}")
@@ -312,6 +312,10 @@ impl fmt::Display for Left {
         }
         Ok(())
     }
+}
+
+fn count(number: usize, one: &str) -> String {
+    counted(u64::try_from(number).unwrap_or(u64::MAX), one)
 }
 
 fn not_signed_up(error: &CallError, run: &Run) -> Failure {

@@ -39,9 +39,9 @@ impl Report {
     }
 
     fn deliveries(&self, table: &mut Table) {
-        let rate = real(self.delivered) / self.seconds.max(0.001);
+        let rate = self.delivered * 1_000 / millis_of(self.seconds);
         table.row("deliveries expected", grouped(self.expected));
-        table.row("delivered", format!("{}: {rate:.0} a second", grouped(self.delivered)));
+        table.row("delivered", format!("{}: {} a second", grouped(self.delivered), grouped(rate)));
         table.row("missing", grouped(self.missing));
         table.row("doubled", grouped(self.doubled));
         table.row("out of order", grouped(self.out_of_order));
@@ -97,11 +97,12 @@ impl Report {
             let keys = if keys.is_empty() { "no setting".to_owned() } else { keys.join(", ") };
             let times = counted(*times, "time");
             let waited = if *waited_seconds > 0.0 {
-                format!(", waited {waited_seconds:.1} s")
+                format!(", waited {waited_seconds:.1} s in all")
             } else {
                 String::new()
             };
-            table.row("held back by", format!("{keys}: met {times}{waited} ({about})"));
+            table.row("held back by", format!("{keys}: met {times}{waited}"));
+            table.row("", (*about).to_owned());
         }
     }
 }
@@ -151,6 +152,16 @@ impl Figures {
     }
 }
 
+/// Whole milliseconds, at least one.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "seconds of a run, which are few and not negative"
+)]
+fn millis_of(seconds: f64) -> u64 {
+    ((seconds * 1e3) as u64).max(1)
+}
+
 fn millis(micros: u64) -> String {
     let millis = real(micros) / 1e3;
     if micros < 10_000 { format!("{millis:.2} ms") } else { format!("{millis:.1} ms") }
@@ -189,14 +200,14 @@ mod tests {
         for line in [
             "members                 2,000 in 1 room, of 4 accounts",
             "messages sent           1,000 in 10.0 s: 100.0 a second",
-            "delivered               2,000,000: 200000 a second",
+            "delivered               2,000,000: 200,000 a second",
             "missing                 0",
             "delay                            p50         p99       p99.9         max",
             "to the middle member         0.42 ms    10.00 ms     10.0 ms     12.3 ms",
             "to the ack                   0.42 ms    10.00 ms     10.0 ms     12.3 ms",
             "server's CPU time       2.00 s: 0.20 cores, 1.00 us a delivery",
             "server's memory         10.0 MiB before, 20.0 MiB with all members, 20.5 MiB in the",
-            "held back by            limits.sign_ins_per_minute: met 1 time, waited 6.0 s (",
+            "held back by            limits.sign_ins_per_minute: met 1 time, waited 6.0 s in all",
         ] {
             assert!(table.lines().any(|found| found.starts_with(line)), "{line}\n{table}");
         }
