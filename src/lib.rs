@@ -48,6 +48,10 @@
 //! `hub::log`, which keeps stretches of logs as frames (`hub::blocks`): a crowd that comes back is
 //! served from one read and one encoding.
 //!
+//! `cli::load` is no part of the server but a client of it, which puts one under load: `measure`
+//! has the order of a run, `member` and `sender` are its connections, `hearing` and `tally` decide
+//! what is missing, doubled or out of order, and `hold` names the limit that a refusal tells of.
+//!
 //! # Who may use whom
 //!
 //! Lower never uses higher, and the members of one `{}` never use each other; a test holds it:
@@ -55,14 +59,15 @@
 //! ```text
 //! cli -> server -> { http, ws, web } -> app -> { hub, auth } -> { store, transport }
 //!     -> { clock, metrics, mutation } -> domain
-//! hub, ws, http, metrics -> protocol -> domain
+//! hub, ws, http, metrics, cli -> protocol -> domain
 //! cli, server, app -> config -> domain
 //! ```
 //!
 //! # Invariants
 //!
 //! - Only `store` names redb and bincode; only `http`, `ws`, `web`, `server` and `transport` name
-//!   axum and hyper; only `cli` prints; only `clock` reads the time of day.
+//!   axum and hyper (and, as a client, `cli::load` hyper); only `cli` prints; only `clock` reads
+//!   the time of day.
 //! - `domain` and `protocol` do no I/O, read no clock, roll no dice.
 //! - A `domain` text that exists is valid; nobody validates again.
 //! - There is one write transaction at a time, on the writer's thread. Names and slugs are decided

@@ -2,6 +2,7 @@
 
 mod config;
 mod help;
+mod load;
 mod serve;
 
 use std::fmt;
@@ -34,6 +35,13 @@ enum Command {
     /// Look at the configuration, or begin one
     #[command(subcommand, after_help = help::summary())]
     Config(ConfigCommand),
+    /// Put a server under load and tell what it holds
+    ///
+    /// Members enter rooms and some of them talk; everything that arrives is counted and timed.
+    /// Accounts and rooms are made for it and deleted afterwards, also on Ctrl-C; a second Ctrl-C
+    /// leaves them and says which they are.
+    #[command(after_help = load::HELP)]
+    Load(Box<load::Arguments>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -102,6 +110,7 @@ pub fn run() -> ExitCode {
         Command::Config(ConfigCommand::Default) => config::default(),
         Command::Config(ConfigCommand::Check(settings)) => config::check(settings),
         Command::Config(ConfigCommand::Show(settings)) => config::show(settings),
+        Command::Load(arguments) => load::load(&arguments),
     }
 }
 

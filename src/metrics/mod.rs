@@ -23,8 +23,8 @@ pub use page::{Format, Readings};
 pub struct Metrics {
     /// From a message's publication until its sender has its ack, or its response over HTTP.
     pub publish_to_ack: Histogram,
-    /// From a message's publication until the last member on a lane was given it; one value for what
-    /// a lane hands out together.
+    /// From a message's publication until the last member on a lane was given it; one value for
+    /// what a lane hands out together.
     pub publish_to_last_send: Histogram,
     pub commit: Histogram,
     /// Messages in a commit.

@@ -25,6 +25,7 @@ mod joining;
 mod killing;
 mod limits;
 mod listening;
+mod load;
 mod messages;
 mod metrics;
 mod overload;

@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 8] = [
 
 /// Beside the layers: each imports `domain` alone, and is imported by these alone.
 const BESIDE: [(&str, &[&str]); 2] =
-    [("protocol", &["metrics", "hub", "ws", "http"]), ("config", &["app", "server", "cli"])];
+    [("protocol", &["metrics", "hub", "ws", "http", "cli"]), ("config", &["app", "server", "cli"])];
 
 /// The crates' roots: the library's only declares, the binary's only starts.
 const ROOTS: [(&str, &[&str]); 2] = [("lib", &[]), ("main", &["cli"])];

@@ -19,13 +19,15 @@ enum Tests {
 }
 
 /// Names are a path or a part of one.
-const RULES: [(&[&str], Where, Tests); 7] = [
+const RULES: [(&[&str], Where, Tests); 8] = [
     (&["redb"], Only(&["store"]), Tests::Too),
     (&["bincode"], Only(&["store/record"]), Tests::Too),
     (&["prometheus_client"], Only(&["metrics"]), Tests::Too),
+    (&["axum"], Only(&["http", "ws", "web", "server", "transport"]), Tests::Too),
     (
-        &["axum", "hyper", "hyper_util"],
-        Only(&["http", "ws", "web", "server", "transport"]),
+        // The load generator is an HTTP client.
+        &["hyper", "hyper_util"],
+        Only(&["http", "ws", "web", "server", "transport", "cli/load/api", "cli/load/target"]),
         Tests::Too,
     ),
     (&["println!", "eprintln!", "print!", "eprint!", "stdout"], Only(&["cli"]), Tests::Too),
@@ -121,6 +123,8 @@ mod tests {
         assert_eq!(found("src/store/record.rs", "bincode::encode()"), [""; 0]);
         assert_eq!(found("src/app/a.rs", "axum::x(hyper::y)"), ["names `axum`", "names `hyper`"]);
         assert_eq!(found("src/web.rs", "axum::x(hyper::y)"), [""; 0]);
+        assert_eq!(found("src/cli/load/api.rs", "axum::x(hyper::y)"), ["names `axum`"]);
+        assert_eq!(found("src/cli/serve.rs", "axum::x(hyper::y)").len(), 2);
         assert_eq!(found("tests/a.rs", text), [""; 0]);
     }
 
