@@ -4,10 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::works::SENDERS;
-
 pub struct Delays {
     members: usize,
+    senders: usize,
     /// Nanoseconds since the Unix epoch, by message.
     sent: Vec<u64>,
     /// Nanoseconds, by message and member; 0 for what has not come.
@@ -22,19 +21,22 @@ pub struct Quantiles {
 }
 
 impl Delays {
-    pub fn new(messages: u32, members: usize) -> Self {
+    pub fn new(messages: u32, members: usize, senders: usize) -> Self {
         let messages = messages as usize;
-        Self { members, sent: vec![0; messages], heard: vec![0; messages * members] }
+        Self { members, senders, sent: vec![0; messages], heard: vec![0; messages * members] }
     }
 
-    pub fn send(&mut self, message: u32) {
+    /// Gives the time.
+    pub fn send(&mut self, message: u32) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.sent[message as usize] = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        self.sent[message as usize] = now;
+        now
     }
 
     /// Senders take turns: each says every so many-th message.
     pub fn hear(&mut self, member: usize, sender: usize, number: u32, arrived: Option<u64>) {
-        let message = number as usize * SENDERS + sender;
+        let message = number as usize * self.senders + sender;
         let Some((sent, arrived)) = self.sent.get(message).zip(arrived) else { return };
         let delay = u32::try_from(arrived.saturating_sub(*sent)).unwrap_or(u32::MAX);
         self.heard[message * self.members + member] = delay.max(1);

@@ -76,7 +76,7 @@ impl Work<'_> {
         let members = self.crowd.len();
         let total = u32::try_from(u128::from(rate) * self.time.as_millis() / 1_000)?;
         let mut tally = Tally::new(members, SENDERS);
-        let mut delays = Delays::new(total, members);
+        let mut delays = Delays::new(total, members, SENDERS);
         let senders = self.senders();
         let meter = Meter::start(self.server)?;
         let began = Instant::now();
