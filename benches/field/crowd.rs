@@ -49,6 +49,8 @@ pub struct Crowd {
     finder: Finder,
     seqs: bool,
     stamped: bool,
+    /// Reads that brought something.
+    pub reads: u64,
     /// What the server refused, in its own words.
     pub refused: Option<String>,
 }
@@ -69,6 +71,7 @@ impl Crowd {
             finder: Finder::default(),
             seqs: dialect.seqs,
             stamped,
+            reads: 0,
             refused: None,
         };
         for number in 0..members {
@@ -113,6 +116,7 @@ impl Crowd {
         } else {
             (none_if_blocked(member.socket.read(&mut self.buffer[kept..]))?, None)
         };
+        self.reads += u64::from(read > 0);
         let bytes = &self.buffer[..kept + read];
         let (finder, seqs, refused) = (&mut self.finder, self.seqs, &mut self.refused);
         let (mut pinged, mut closed) = (false, None);

@@ -44,6 +44,8 @@ pub struct Outcome {
     pub cpu: f64,
     /// In a second.
     pub deliveries: f64,
+    /// Messages in one read of a member's, which tells how many the server sends at once.
+    pub batch: f64,
     /// From a sender to the middle member and to the last one.
     pub middle: Quantiles,
     pub last: Quantiles,
@@ -109,7 +111,12 @@ impl Task {
         match self.what {
             What::Saturated => {
                 let of = |outcome: &Outcome| outcome.deliveries;
-                vec![cpu, Figure { name: "deliveries/s", decimals: 0, of }]
+                let batch = |outcome: &Outcome| outcome.batch;
+                vec![
+                    cpu,
+                    Figure { name: "deliveries/s", decimals: 0, of },
+                    Figure { name: "messages/read", decimals: 1, of: batch },
+                ]
             }
             What::Quiet { .. } => {
                 let middle = |outcome: &Outcome| outcome.middle.p50;
@@ -154,6 +161,7 @@ impl Outcome {
             out_of_order: sum(|turn| turn.out_of_order),
             cpu: median(|turn| turn.cpu),
             deliveries: median(|turn| turn.deliveries),
+            batch: median(|turn| turn.batch),
             middle: Quantiles {
                 p50: median(|turn| turn.middle.p50),
                 p99: median(|turn| turn.middle.p99),

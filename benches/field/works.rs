@@ -50,14 +50,16 @@ impl Work<'_> {
             self.talk(&mut senders)?;
             self.listen(&mut senders, &mut tally)?;
         }
-        let (began, before) = (Instant::now(), tally.delivered);
+        let (began, before, reads) = (Instant::now(), tally.delivered, self.crowd.reads);
         let meter = Meter::start(self.server)?;
         while began.elapsed() < self.time {
             self.talk(&mut senders)?;
             self.listen(&mut senders, &mut tally)?;
         }
         let reading = meter.read(self.server)?;
-        let measured = measured(&reading, tally.delivered - before);
+        let delivered = tally.delivered - before;
+        let batch = count(delivered) / count((self.crowd.reads - reads).max(1));
+        let measured = Outcome { batch, ..measured(&reading, delivered) };
         let mut last = Instant::now();
         let sent: u64 = senders.iter().map(|sender| u64::from(sender.sent)).sum();
         let expected = sent * members as u64;

@@ -14,7 +14,7 @@ const LINE: usize = 22;
 const GAP: usize = 18;
 /// Where bars begin in a panel, and how long the longest is.
 const BAR: usize = 80;
-const LONGEST: usize = 200;
+const LONGEST: usize = 170;
 /// A bar that is so many times the first is cut off.
 const CUT: f64 = 4.0;
 
@@ -84,7 +84,7 @@ fn panel(picture: &mut String, results: &Results<'_>, figure: &Figure) {
         let outcome = &outcomes[number];
         let lost = match outcome.missing {
             0 => String::new(),
-            missing => format!(", loses {}%", (missing * 100).div_ceil(outcome.expected.max(1))),
+            missing => format!(", lost {}%", (missing * 100).div_ceil(outcome.expected.max(1))),
         };
         let _ = writeln!(picture, "<text x=\"0\" y=\"{}\">{}</text>", y + 14, title(result.server));
         let _ = writeln!(
@@ -94,7 +94,7 @@ fn panel(picture: &mut String, results: &Results<'_>, figure: &Figure) {
         );
         let _ = writeln!(
             picture,
-            "<text x=\"{:.1}\" y=\"{}\">{value:.*}{lost}{more}</text>",
+            "<text x=\"{:.1}\" y=\"{}\">{value:.*}{more}{lost}</text>",
             length + f64::from(u32::try_from(BAR + 6).unwrap_or(0)),
             y + 14,
             figure.decimals
