@@ -49,6 +49,10 @@ pub enum Mutation {
     LastOfPageSkipped,
     /// A member that fell behind goes on with what is left.
     LagIgnored,
+    /// Who boards a lane gets all of its next round, also what it had before.
+    HandedTwice,
+    /// What a member's socket did not take from its lane counts as handed over.
+    OfferForgotten,
     /// A room is dropped from memory while messages of it are on their way.
     EvictedTooEarly,
     /// An event does not count.
@@ -56,7 +60,7 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::SyncDoesNothing,
         Self::NotWrittenAgain,
         Self::FailedCommitCounts,
@@ -78,6 +82,8 @@ impl Mutation {
         Self::HeadTooLow,
         Self::LastOfPageSkipped,
         Self::LagIgnored,
+        Self::HandedTwice,
+        Self::OfferForgotten,
         Self::EvictedTooEarly,
         Self::NotCounted,
     ];

@@ -21,6 +21,7 @@ use super::state::Item;
 use crate::domain::limits::{LANE_BATCH_BYTES, LANE_CROWD, LANE_SLACK, LANE_TURN};
 use crate::domain::{Seq, UserId};
 use crate::metrics::Metrics;
+use crate::mutation::{self, Mutation};
 
 /// When a room opens lanes.
 #[derive(Debug, Clone, Copy)]
@@ -277,7 +278,8 @@ impl Lane {
     fn serve(&self, rider: usize) -> bool {
         let Boarding { rider, from } = &self.riders[rider];
         let Round { items, first, parts, .. } = &self.round;
-        let Some(had) = from.checked_sub(*first).filter(|had| *had > 0) else {
+        let twice = mutation::is(Mutation::HandedTwice);
+        let Some(had) = from.checked_sub(*first).filter(|had| *had > 0 && !twice) else {
             return rider.hand(parts.iter().map(Part::handed));
         };
         let had = usize::try_from(had).unwrap_or(usize::MAX).min(items.len());

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::lane::Door;
 use super::{Connection, Position};
 use crate::domain::{Seq, UserId};
+use crate::mutation::{self, Mutation};
 
 #[derive(Debug)]
 pub(super) struct Rider {
@@ -50,7 +51,7 @@ impl Rider {
             if except == Some(self.user) {
                 continue;
             }
-            if !connection.outbound.offer(frames) {
+            if !connection.outbound.offer(frames) && !mutation::is(Mutation::OfferForgotten) {
                 self.off(&mut state);
                 return false;
             }
