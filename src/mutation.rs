@@ -114,12 +114,12 @@ pub fn set(mutation: Option<Mutation>) {
     CURRENT.set(mutation);
 }
 
-/// `PARLOR_MUTATION` names one for tests of a whole process.
+/// `BUILT_IN_FAULT` names one for tests of a whole process.
 #[cfg(feature = "mutations")]
 fn of_process() -> Option<Mutation> {
     static NAMED: std::sync::OnceLock<Option<Mutation>> = std::sync::OnceLock::new();
     *NAMED.get_or_init(|| {
-        let name = std::env::var("PARLOR_MUTATION").ok()?;
+        let name = std::env::var("BUILT_IN_FAULT").ok()?;
         Mutation::ALL.into_iter().find(|mutation| format!("{mutation:?}") == name)
     })
 }

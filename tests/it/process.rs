@@ -57,6 +57,8 @@ fn start_by(command: &mut Command, directory: &Path, environment: &[(&str, &str)
     let mut child = command
         .current_dir(directory)
         .env_clear()
+        // A fault that the whole run of tests has built in.
+        .envs(std::env::vars().filter(|(name, _)| name == "BUILT_IN_FAULT"))
         .env("PARLOR_METRICS__LISTEN", "off")
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
