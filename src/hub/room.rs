@@ -274,11 +274,12 @@ impl Room {
         }
     }
 
-    /// Tells the others that somebody types, unless they heard it just now.
+    /// Tells the others that somebody types, unless they heard it just now, or have not heard by
+    /// far what was said: many who type must not push messages out of the channel.
     pub fn typing(&self, user: UserId, username: &str, now: Millis) {
         let mut state = self.state();
         state.typing.retain(|_, at| now.saturating_sub(*at) < TYPING_INTERVAL_MS);
-        if state.typing.contains_key(&user) {
+        if state.typing.contains_key(&user) || state.is_crowded() {
             return;
         }
         state.typing.insert(user, now);

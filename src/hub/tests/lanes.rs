@@ -158,6 +158,20 @@ fn publishers_wait_for_a_lane_that_is_behind() {
     assert!(stage.people[0].rides(), "nobody was put off");
 }
 
+/// A crowd that typed pushed messages out of the channel, and everybody off the lanes.
+#[test]
+fn who_types_pushes_nobody_off() {
+    let mut stage = Stage::filled(&[Some(100_000)]);
+    assert!(stage.say("one"));
+    for typist in 2..=4 * BROADCAST_SLOTS as u64 {
+        stage.house.room().typing(user(typist), "somebody", 5_000);
+    }
+    stage.run_lanes();
+    stage.people[0].read();
+    assert_eq!(stage.people[0].seqs(), [1]);
+    assert!(stage.people[0].rides());
+}
+
 /// In a room that delivers what is committed nobody waits for a lane, which waits for the disk.
 #[test]
 fn a_lane_that_missed_something_sends_everybody_to_the_log() {
