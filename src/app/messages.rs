@@ -114,6 +114,9 @@ impl App {
         room: RoomId,
         bodies: Vec<MessageBody>,
     ) -> (usize, Refusal) {
+        if bodies.is_empty() {
+            return (0, Refusal::Overloaded);
+        }
         let mut tries = 0;
         while tries < POST_TRIES {
             tries += 1;
@@ -166,7 +169,8 @@ impl App {
         patience: Duration,
     ) -> Result<(RoomId, Posted), Refusal> {
         let room_id = self.room_id(room).await?;
-        let posted = self.post(caller, room_id, body, id).await?;
+        let post = tokio::time::timeout(patience, self.post(caller, room_id, body, id));
+        let posted = post.await.map_err(|_| Refusal::Overloaded)??;
         let published = Moment::now();
         if let Posted::Published { seq, .. } = posted
             && let Some(room) = self.hub.live_room(room_id)

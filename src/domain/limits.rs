@@ -157,10 +157,13 @@ pub const BROADCAST_SLOTS: usize = 32;
 pub const LANE_LEAD: u64 = BROADCAST_SLOTS as u64 - 8;
 /// Bytes of frames that a lane puts together for one write, and one item more.
 pub const LANE_BATCH_BYTES: usize = 64 * 1024;
-/// Members that a lane serves before everybody else on its thread has a turn.
-pub const LANE_TURN: usize = 64;
 /// Members that ride before a room has more than one lane.
 pub const LANE_CROWD: usize = 1_000;
+/// Who leaves a room waits so long for what its lane has still at hand.
+pub const LEAVE_PATIENCE: Duration = Duration::from_secs(1);
+/// Members, and for each part of a round that goes out by itself fewer, that a lane serves before
+/// everybody else on its thread has a turn.
+pub const LANE_TURN: usize = 64;
 /// Places of members that left a lane, beside as many as ride, before they are cleared.
 pub const LANE_SLACK: usize = 64;
 /// Changes of presence are gathered this long.

@@ -3,12 +3,13 @@
 use std::sync::{Arc, PoisonError};
 
 use tokio::sync::broadcast;
+use tokio::sync::futures::Notified;
 
 use super::lane::Door;
 use super::rider::Rider;
 use super::state::{Item, Phase, State};
 use super::{Connection, Lane, Position, Room};
-use crate::domain::UserId;
+use crate::domain::{Seq, UserId};
 
 impl Room {
     /// Puts a member onto a lane that has received everything up to `position` by itself. `None`:
@@ -25,6 +26,7 @@ impl Room {
         if !may || !live.is_empty() {
             return None;
         }
+        state.lanes.retain(|lane| !lane.is_abandoned());
         let riders: usize = state.lanes.iter().map(|lane| lane.riders()).sum();
         let wanted = if riders < self.lanes.crowd { 1 } else { self.lanes.most };
         let opened = (state.lanes.len() < wanted).then(|| self.open_lane(&mut state));
@@ -40,6 +42,18 @@ impl Room {
         state.lanes.push(Arc::clone(&door));
         let committed = self.holds_back().then(|| self.committed.subscribe());
         Lane::new(door, state.live.subscribe(), committed, Arc::clone(&self.metrics))
+    }
+
+    /// The last seq that members may hear.
+    #[must_use]
+    pub fn audible_head(&self) -> Seq {
+        if self.holds_back() { self.committed_seq() } else { self.head() }
+    }
+
+    /// Waits until a lane has received something, or handed it to everybody; what happens after
+    /// this call counts, also before the first poll.
+    pub fn handed(&self) -> Notified<'_> {
+        self.progress.notified()
     }
 
     /// Waits until the lanes have received enough for something more to be published.

@@ -40,6 +40,9 @@ impl Default for LaneOptions {
     }
 }
 
+/// Said of a lane that was dropped, in place of what it has received.
+const ABANDONED: u64 = u64::MAX;
+
 /// What a room and its lane share.
 #[derive(Debug, Default)]
 pub(super) struct Door {
@@ -77,6 +80,11 @@ impl Door {
     pub(super) fn end(&self) {
         self.ending.store(true, Ordering::Release);
         self.ring();
+    }
+
+    /// Whether nobody drives the lane any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.received() == ABANDONED
     }
 
     pub(super) fn received(&self) -> u64 {
@@ -141,6 +149,16 @@ struct Round {
     at: usize,
 }
 
+impl Drop for Lane {
+    /// Nobody waits for a lane that is not driven to its end, and nobody is left on it.
+    fn drop(&mut self) {
+        self.riders.append(&mut self.door.take_newcomers());
+        self.put_everybody_off();
+        self.door.received.store(ABANDONED, Ordering::Release);
+        self.door.progress.notify_waiters();
+    }
+}
+
 /// Frames that go out together.
 #[derive(Debug, Clone)]
 struct Part {
@@ -187,7 +205,7 @@ impl Lane {
                 step => return step,
             }
         }
-        let end = self.round.at + LANE_TURN;
+        let end = self.round.at + (LANE_TURN / self.round.parts.len().max(1)).max(1);
         while self.round.at < self.riders.len().min(end) {
             if self.serve(self.round.at) {
                 self.round.at += 1;
@@ -197,13 +215,14 @@ impl Lane {
             }
         }
         if self.round.at >= self.riders.len() {
-            self.measure();
+            self.end_round();
         }
         LaneStep::More
     }
 
     /// The last member has been given the round.
-    fn measure(&self) {
+    fn end_round(&self) {
+        self.door.progress.notify_waiters();
         let first = self.round.items.iter().find_map(|item| match item {
             Item::Events { published, .. } => Some(*published),
             Item::Typing { .. } | Item::Presence { .. } => None,

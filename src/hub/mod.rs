@@ -1,8 +1,8 @@
 //! Live rooms: who is in them, what was just said, who has still to hear it.
 //!
 //! Lock order, never the other way round: a session's own rooms (`ws::rooms`), the hub's map of
-//! rooms, one room's state, a lane's newcomers, the writer's queue, the registry of connections, a
-//! rider, one connection's outbound. The list of restless rooms and the blocks of the log are
+//! rooms, a rider, one room's state, a lane's newcomers, the writer's queue, the registry of
+//! connections, one connection's outbound. The list of restless rooms and the blocks of the log are
 //! locked alone. No lock is held across an await, and no two rooms are locked at once.
 
 mod block;

@@ -213,6 +213,6 @@ impl State {
     /// Whether one more item could push out of the channel what a lane has not received.
     pub(super) fn is_crowded(&self) -> bool {
         let received = self.lanes.iter().map(|lane| lane.received()).min();
-        received.is_some_and(|received| self.sent - received >= LANE_LEAD)
+        received.is_some_and(|received| self.sent.saturating_sub(received) >= LANE_LEAD)
     }
 }

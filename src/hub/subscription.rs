@@ -175,6 +175,12 @@ impl Subscription {
         }
     }
 
+    /// Whether a lane has still to hand over what there is up to `seq`.
+    #[must_use]
+    pub fn waits_for_lane(&self, seq: Seq) -> bool {
+        matches!(&self.way, Way::Lane(rider) if rider.is_aboard() && rider.at(|at| at.seq < seq))
+    }
+
     /// Whether a lane hands on what is said.
     #[must_use]
     pub fn rides(&self) -> bool {

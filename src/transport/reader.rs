@@ -38,7 +38,8 @@ pub struct ReaderOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inbound {
     Text(Utf8Bytes),
-    /// A ping or a pong; a ping has been answered.
+    /// A ping or a pong; a ping has been answered. Or a goodbye, which the next call answers, so
+    /// that whatever is to be said before it can be.
     Control,
 }
 
@@ -62,6 +63,8 @@ pub enum ReadEnd {
 #[derive(Debug)]
 pub struct MessageReader<R> {
     socket: WebSocketStream<Io<R>>,
+    /// The peer has said goodbye.
+    closing: bool,
 }
 
 impl<R: AsyncRead + Unpin> MessageReader<R> {
@@ -82,17 +85,17 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
         let socket =
             WebSocketStream::from_partially_read(io, read_already, Role::Server, Some(config))
                 .await;
-        Self { socket }
+        Self { socket, closing: false }
     }
 
     /// The next message. Cancel-safe: a message half read stays half read.
     pub async fn next(&mut self) -> Result<Inbound, ReadEnd> {
-        let mut end = ReadEnd::Gone;
         loop {
             let message = match self.socket.next().await {
                 Some(Ok(message)) => message,
                 Some(Err(error)) => return Err(read_end(&error)),
-                None => return Err(end),
+                None if self.closing => return Err(ReadEnd::Closed),
+                None => return Err(ReadEnd::Gone),
             };
             let io = self.socket.get_mut();
             match &message {
@@ -108,7 +111,10 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
                 Message::Binary(_) => return Err(ReadEnd::Binary),
                 Message::Ping(_) | Message::Pong(_) => return Ok(Inbound::Control),
                 // The next read sends the echo and ends.
-                Message::Close(_) => end = ReadEnd::Closed,
+                Message::Close(_) => {
+                    self.closing = true;
+                    return Ok(Inbound::Control);
+                }
                 Message::Frame(_) => {}
             }
         }
@@ -277,6 +283,22 @@ mod tests {
         assert_eq!(texts, ["one", "two"]);
         assert_eq!(end, ReadEnd::Gone);
         assert_eq!(answered, 3, "a pong with its payload");
+    }
+
+    /// The echo went out as soon as the goodbye was seen, before the answers to what had come with
+    /// it.
+    #[tokio::test]
+    async fn a_goodbye_is_answered_by_the_next_call() {
+        let outbound = Outbound::stream(tokio::io::sink(), 1_000, Budget::new(1_000));
+        let input = [text(b"one"), vec![0x88, 0x80, 0, 0, 0, 0]].concat();
+        let stream = input.as_slice();
+        let mut reader =
+            MessageReader::new(stream, Vec::new(), Arc::clone(&outbound), options()).await;
+        assert_eq!(reader.next().await, Ok(Inbound::Text("one".into())));
+        assert_eq!(reader.next().await, Ok(Inbound::Control));
+        assert_eq!(outbound.queued(), 0);
+        assert_eq!(reader.next().await, Err(ReadEnd::Closed));
+        assert!(outbound.queued() > 0);
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use super::rooms::LogRead;
 use super::session::Session;
 use super::state::{Action, Refused, State};
 use crate::app::{Caller, Posted};
-use crate::domain::limits::STORAGE_RETRY;
+use crate::domain::limits::{LEAVE_PATIENCE, STORAGE_RETRY};
 use crate::domain::{Invalid, MessageBody, MessageId, Refusal, RoomId, RoomRef, Seq};
 use crate::hub::{Lane, LaneStep, Member, Room, Subscription};
 use crate::protocol::{CloseCode, Echo, JoinRoom, Joined, ServerFrame};
@@ -48,6 +48,8 @@ impl Session {
                 }
                 action => {
                     self.say(&mut said).await?;
+                    // Each answer may be long. A failed socket shows when it is read.
+                    let _ = self.connection.outbound.drain_if_full().await;
                     let outcome = self.perform(&echo, action).await;
                     self.answer(&echo, outcome)?;
                 }
@@ -166,6 +168,8 @@ impl Session {
     async fn leave(&self, room: RoomId, reference: Option<&str>) {
         // `left` is the last that is heard of the room: the acks of what was said there go first.
         self.connection.window_below(1).await;
+        // So does what was said before, which a lane may still have at hand.
+        let _ = tokio::time::timeout(LEAVE_PATIENCE, self.rooms.level(room)).await;
         let frame = ServerFrame::Left { room_id: room.get(), reason: None, reference };
         let left = self.rooms.leave(room, &self.connection.outbound, frame.encode());
         self.connection.outbound.push_out();

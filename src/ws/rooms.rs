@@ -18,7 +18,8 @@ pub(super) struct Rooms(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    rooms: BTreeMap<RoomId, Joined>,
+    /// Boxed, since a tree makes room for eleven at once, and most have one.
+    rooms: BTreeMap<RoomId, Box<Joined>>,
     /// Joins so far: tells a join from an earlier one of the same room.
     joins: u64,
     /// The room that read the log last, or filled the outbound: the next turn begins behind it.
@@ -69,7 +70,7 @@ impl Rooms {
         }
         inner.joins += 1;
         let joined = Joined { join: inner.joins, subscription };
-        inner.rooms.insert(joined.subscription.room().id(), joined);
+        inner.rooms.insert(joined.subscription.room().id(), Box::new(joined));
     }
 
     /// A leave and a join in one step. `false`: the room is not there any more.
@@ -94,7 +95,7 @@ impl Rooms {
     /// were up to that.
     pub(super) fn uncounted(&self, room: RoomId) -> Option<(Arc<Room>, Seq)> {
         let inner = self.inner();
-        let Joined { subscription, .. } = inner.rooms.get(&room)?;
+        let subscription = &inner.rooms.get(&room)?.subscription;
         let Position { seq, count } = subscription.at(|position| position);
         count.is_none().then(|| (Arc::clone(subscription.room()), seq))
     }
@@ -110,7 +111,9 @@ impl Rooms {
         frame: impl FnOnce(&Room, Seq, u64) -> Bytes,
     ) {
         let mut inner = self.inner();
-        if let Some(Joined { subscription, .. }) = inner.rooms.get_mut(&room) {
+        if let Some(subscription) =
+            inner.rooms.get_mut(&room).map(|joined| &mut joined.subscription)
+        {
             hand_over(subscription, outbound);
             subscription.at(|Position { seq, count }| {
                 outbound.queue(frame(subscription.room(), seq, count.unwrap_or(uncounted)));
@@ -147,6 +150,20 @@ impl Rooms {
         }
         let mut inner = self.inner();
         inner.rooms.values_mut().filter_map(|joined| joined.subscription.board()).collect()
+    }
+
+    /// Waits until the connection has been handed what was said in a room before this call.
+    pub(super) async fn level(&self, room: RoomId) {
+        let Some(live) = self.get(room) else { return };
+        let head = live.audible_head();
+        loop {
+            let handed = live.handed();
+            let behind = |joined: &Joined| joined.subscription.waits_for_lane(head);
+            if !self.inner().rooms.get(&room).is_some_and(|joined| behind(joined)) {
+                return;
+            }
+            handed.await;
+        }
     }
 
     pub(super) fn leave_all(&self) -> Vec<Arc<Room>> {

@@ -81,7 +81,7 @@ pub async fn serve<R: AsyncRead + Unpin>(
         received: Arc::clone(&received),
     };
     let mut reader = MessageReader::new(stream, read_already, Arc::clone(&outbound), options).await;
-    let end = match open(sessions, &outbound, token, received).await {
+    let end = match Box::pin(open(sessions, &outbound, token, received)).await {
         Ok(session) => {
             let end = session.run(&mut reader, sessions).await;
             sessions.app.hub.connections.unregister(session.connection.id);
@@ -207,7 +207,9 @@ impl Session {
                 Ok(Inbound::Text(text)) => {
                     let (texts, end) = self.what_is_there(text, reader);
                     let _acting = sessions.acting.token();
-                    if let Err(code) = self.act(&texts).await {
+                    // Boxed here and below: what goes on now and then would make every idle
+                    // connection's task as large as it is.
+                    if let Err(code) = Box::pin(self.act(&texts)).await {
                         return Some(code);
                     }
                     if let Some(end) = end {
@@ -235,9 +237,9 @@ impl Session {
                     bytes += text.len();
                     texts.push(text);
                 }
-                Some(Ok(Inbound::Control)) => {}
+                // A goodbye is answered behind what was said before it.
+                Some(Ok(Inbound::Control)) | None => break,
                 Some(Err(end)) => return (texts, Some(end)),
-                None => break,
             }
         }
         (texts, None)
@@ -247,7 +249,7 @@ impl Session {
     async fn delivery(&self) -> Infallible {
         loop {
             self.connection.rung().await;
-            while self.pump().await {
+            while Box::pin(self.pump()).await {
                 // A part of the log each: then everybody else on this thread has a turn, however
                 // many there are that catch up.
                 tokio::task::yield_now().await;

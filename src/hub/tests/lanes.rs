@@ -196,6 +196,18 @@ fn a_lane_that_missed_something_sends_everybody_to_the_log() {
 }
 
 #[test]
+fn a_lane_that_is_dropped_strands_nobody() {
+    let mut stage = Stage::filled(&[Some(10_000)]);
+    while stage.say("more") {}
+    stage.lanes.clear();
+    assert!(stage.say("nobody waits for it"));
+    stage.settle();
+    assert!(stage.people[0].rides(), "another lane");
+    let head = stage.house.room().head();
+    assert_eq!(stage.people[0].seqs(), (1..=head).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_crowd_has_several_lanes() {
     let mut stage = Stage::filled(&[Some(10_000); 8]);
     assert_eq!(stage.lanes.len(), 2);
