@@ -270,7 +270,7 @@ pub static KEYS: &[Key] = &[
         sign_ins_per_minute,
         0..=1_000_000,
         "attempts a minute, 0 for no limit",
-        "Sign-ins and sign-ups of one address."
+        "Sign-ins, sign-ups and whatever else takes a password, of one address."
     ),
     limit!(
         unacknowledged,

@@ -256,7 +256,7 @@ pub struct Limits {
     pub messages_per_second: u32,
     /// Messages that a user may send at once after a pause.
     pub message_burst: u32,
-    /// Sign-ins and sign-ups of one address a minute (rate).
+    /// Sign-ins, sign-ups and whatever else takes a password, of one address a minute (rate).
     pub sign_ins_per_minute: u32,
     /// Uncommitted messages of one connection; then the server stops reading from it.
     pub unacknowledged: usize,
