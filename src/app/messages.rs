@@ -49,7 +49,10 @@ impl App {
         while tries < POST_TRIES {
             tries += 1;
             let room = self.live_room(room).await?;
-            room.passable().await;
+            if id.is_some() {
+                // Before the look-up, which would be in vain.
+                room.passable().await;
+            }
             let post = post(caller, &body);
             let published = match &id {
                 None => room.publish(post, None, self.clock.now()),
@@ -78,8 +81,11 @@ impl App {
             };
             match published {
                 Err(PublishError::Closed) => {}
-                // Others got through meanwhile.
-                Err(PublishError::Crowded) => tries -= 1,
+                // No try: there is something to wait for.
+                Err(PublishError::Crowded) => {
+                    room.passable().await;
+                    tries -= 1;
+                }
                 Err(PublishError::Refused(refusal)) => return Err(refusal),
                 Ok(Stamp { seq, at, .. }) => return Ok(Posted::Published { seq, at }),
             }
@@ -124,12 +130,14 @@ impl App {
                 Ok(room) => room,
                 Err(refusal) => return (0, refusal),
             };
-            room.passable().await;
             let posts = bodies.iter().map(|body| post(caller, body)).collect();
             match room.publish_together(posts, self.clock.now()) {
                 (0, Some(PublishError::Closed)) => {}
-                // Others got through meanwhile.
-                (0, Some(PublishError::Crowded)) => tries -= 1,
+                // No try: there is something to wait for.
+                (0, Some(PublishError::Crowded)) => {
+                    room.passable().await;
+                    tries -= 1;
+                }
                 (published, Some(PublishError::Refused(refusal))) => return (published, refusal),
                 (published, _) => return (published, Refusal::Overloaded),
             }

@@ -161,12 +161,12 @@ impl Drop for Lane {
 
 /// Frames that go out together.
 #[derive(Debug, Clone)]
-struct Part {
-    frames: Bytes,
+pub(super) struct Part {
+    pub(super) frames: Bytes,
     /// The last event in it, and how many events there were up to that.
-    last: Option<(Seq, u64)>,
+    pub(super) last: Option<(Seq, u64)>,
     /// Who does not get it.
-    except: Option<UserId>,
+    pub(super) except: Option<UserId>,
 }
 
 /// What the driver does next.
@@ -299,11 +299,11 @@ impl Lane {
         let Round { items, first, parts, .. } = &self.round;
         let twice = mutation::is(Mutation::HandedTwice);
         let Some(had) = from.checked_sub(*first).filter(|had| *had > 0 && !twice) else {
-            return rider.hand(parts.iter().map(Part::handed));
+            return rider.hand(parts);
         };
         let had = usize::try_from(had).unwrap_or(usize::MAX).min(items.len());
         let rest: Vec<Part> = items[had..].iter().map(Part::of).collect();
-        rider.hand(rest.iter().map(Part::handed))
+        rider.hand(&rest)
     }
 
     /// Places of riders, those that left among them.
@@ -339,10 +339,6 @@ impl Part {
             Item::Typing { user, .. } => Self { frames, last: None, except: Some(*user) },
             Item::Presence { .. } => Self { frames, last: None, except: None },
         }
-    }
-
-    fn handed(&self) -> (&Bytes, Option<(Seq, u64)>, Option<UserId>) {
-        (&self.frames, self.last, self.except)
     }
 }
 

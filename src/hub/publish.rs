@@ -22,11 +22,11 @@ impl Room {
     ) -> Result<Stamp, PublishError> {
         let id = reservation.as_ref().and_then(|reservation| reservation.id.clone());
         let draft = self.draft(&post, id.as_ref());
+        let published = Moment::now();
         let mut state = self.state();
         self.check_lanes(&state)?;
-        let (stamp, frames) = self.enter(&mut state, draft, post, id, now)?;
+        let (stamp, frames) = self.enter(&mut state, draft, post, id, now, published)?;
         let (first, last, count) = (stamp.seq, stamp.seq, stamp.count);
-        let published = Moment::now();
         self.pass_on(&mut state, Item::Events { first, last, count, frames, published });
         drop(state);
         // The commit gives the id free, not the end of this call.
@@ -43,6 +43,7 @@ impl Room {
     pub fn publish_together(&self, posts: Vec<Post>, now: Millis) -> (usize, Option<PublishError>) {
         let drafted = posts.into_iter().map(|post| (self.draft(&post, None), post));
         let drafted: Vec<_> = drafted.collect();
+        let published = Moment::now();
         let mut state = self.state();
         if let Err(error) = self.check_lanes(&state) {
             return (0, Some(error));
@@ -51,7 +52,7 @@ impl Room {
         let mut frames =
             BytesMut::with_capacity(drafted.iter().map(|(draft, _)| draft.len()).sum());
         for (draft, post) in drafted {
-            match self.enter(&mut state, draft, post, None, now) {
+            match self.enter(&mut state, draft, post, None, now, published) {
                 Ok((stamp, frame)) => {
                     stamps.push(stamp);
                     frames.extend_from_slice(&frame);
@@ -64,7 +65,7 @@ impl Room {
         }
         if let (Some(first), Some(last)) = (stamps.first(), stamps.last()) {
             let (first, last, count) = (first.seq, last.seq, last.count);
-            let (frames, published) = (frames.freeze(), Moment::now());
+            let frames = frames.freeze();
             self.pass_on(&mut state, Item::Events { first, last, count, frames, published });
         }
         (stamps.len(), failed)
@@ -88,19 +89,20 @@ impl Room {
         post: Post,
         id: Option<MessageId>,
         now: Millis,
+        published: Moment,
     ) -> Result<(Stamp, Bytes), PublishError> {
         let stamp = state.next_stamp(now)?;
         let frame = draft.stamp(&stamp);
         if mutation::is(Mutation::BroadcastFirst) {
             let (first, last, count) = (stamp.seq, stamp.seq, stamp.count);
-            let (frames, published) = (frame.clone(), Moment::now());
+            let frames = frame.clone();
             self.pass_on(state, Item::Events { first, last, count, frames, published });
         }
         if mutation::is(Mutation::RefusedUsesSeq) {
             state.advance(stamp);
         }
         // Only who waits for an ack is measured.
-        let published = id.as_ref().and(post.from.as_ref()).map(|_| Moment::now());
+        let published = id.as_ref().and(post.from.as_ref()).map(|_| published);
         let event = ChatEvent { stamp, user_id: post.user, id: id.clone(), body: post.body };
         self.queue
             .submit(Command::Event(NewEvent { room: self.id(), event }))

@@ -2,11 +2,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-
-use super::lane::Door;
+use super::lane::{Door, Part};
 use super::{Connection, Position};
-use crate::domain::{Seq, UserId};
+use crate::domain::UserId;
 use crate::mutation::{self, Mutation};
 
 #[derive(Debug)]
@@ -39,23 +37,19 @@ impl Rider {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For the lane: frames with the last event in them, and who does not get them. `false`: it
-    /// rides no more.
-    pub(super) fn hand<'a>(
-        &self,
-        parts: impl Iterator<Item = (&'a Bytes, Option<(Seq, u64)>, Option<UserId>)>,
-    ) -> bool {
+    /// For the lane: what goes out, one part after the other. `false`: it rides no more.
+    pub(super) fn hand(&self, parts: &[Part]) -> bool {
         let mut state = self.state();
         let State { connection: Some(connection), position } = &mut *state else { return false };
-        for (frames, last, except) in parts {
-            if except == Some(self.user) {
+        for Part { frames, last, except } in parts {
+            if *except == Some(self.user) {
                 continue;
             }
             if !connection.outbound.offer(frames) && !mutation::is(Mutation::OfferForgotten) {
                 self.off(&mut state);
                 return false;
             }
-            if let Some((seq, count)) = last {
+            if let Some((seq, count)) = *last {
                 *position = Position { seq, count: Some(count) };
             }
         }
