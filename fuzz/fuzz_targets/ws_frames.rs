@@ -41,16 +41,16 @@ fn run(bytes: &[u8], already: usize, cuts: Option<u64>) -> Outcome {
             input: Arc::clone(&input),
             received: Arc::new(AtomicU64::new(0)),
         };
-        let read_already = bytes[..already].to_vec();
         let mut reader =
-            MessageReader::new(stream, read_already, Arc::clone(&outbound), options).await;
-        let mut state = State::new(Limits { rooms_per_connection: 2, ..Limits::default() });
+            MessageReader::new(stream, &bytes[..already], Arc::clone(&outbound), options);
+        let mut state = State::default();
+        let limits = Limits { rooms_per_connection: 2, ..Limits::default() };
         let mut actions = Vec::new();
         let end = loop {
             match reader.next().await {
                 Ok(Inbound::Text(text)) => {
                     assert!(text.len() <= MESSAGE_BYTES);
-                    let action = state.on_text(&text).1;
+                    let action = state.on_text(&text, &limits).1;
                     // Every room is there, and every message is taken.
                     let mut error = None;
                     match &action {

@@ -114,7 +114,8 @@ pub const RATE_KEYS: usize = 100_000;
 
 /// Erroneous frames in a row before the connection is closed with 1008.
 pub const BAD_FRAMES: u32 = 20;
-/// What one read from a socket takes; also the buffer that each open WebSocket holds.
+/// What one read from a socket takes. The buffer is the thread's; a connection holds one only while
+/// it deals with what it brought.
 pub const READ_BUFFER_BYTES: usize = 4 * 1024;
 /// Messages that are acted upon together because they came together.
 pub const READ_TOGETHER: usize = 64;
@@ -137,6 +138,11 @@ pub const CLOSE_LINGER: Duration = Duration::from_secs(2);
 pub const CLOSE_LINGER_BYTES: usize = 8 * 1024 * 1024;
 /// Pauses between pings in which nothing is heard before 4408.
 pub const SILENT_HEARTBEATS: u32 = 2;
+/// Between two looks at whether a connection is alive, in milliseconds: a quarter of the shortest
+/// time after which something is done about it, within these bounds.
+pub const PULSE_INTERVAL_MS: RangeInclusive<u64> = 50..=5_000;
+/// Connections looked at before others have a turn.
+pub const HEARTBEAT_TURN: usize = 256;
 
 // ---- rooms ------------------------------------------------------------------------------------
 

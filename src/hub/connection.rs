@@ -1,9 +1,9 @@
 //! One connection as rooms and the registry see it: a WebSocket, or a stream of events over HTTP.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use crate::domain::Millis;
 use crate::domain::limits::RECONNECT_SPREAD_MS;
@@ -17,7 +17,9 @@ pub struct Connection {
     pub outbound: Arc<Outbound>,
     /// Rung when a room has something for it.
     bell: Notify,
-    closing: watch::Sender<Option<CloseCode>>,
+    closing: OnceLock<CloseCode>,
+    /// Rung when it is set.
+    closed: Notify,
     /// Published messages that are not committed.
     uncommitted: AtomicUsize,
     /// Rung when that number falls.
@@ -31,7 +33,8 @@ impl Connection {
             id,
             outbound,
             bell: Notify::new(),
-            closing: watch::Sender::new(None),
+            closing: OnceLock::new(),
+            closed: Notify::new(),
             uncommitted: AtomicUsize::new(0),
             window: Notify::new(),
         })
@@ -48,20 +51,19 @@ impl Connection {
 
     /// Asks the connection's task to close it. The first reason stands.
     pub fn close(&self, code: CloseCode) {
-        self.closing.send_if_modified(|reason| {
-            let first = reason.is_none();
-            reason.get_or_insert(code);
-            first
-        });
+        let _ = self.closing.set(code);
+        self.closed.notify_waiters();
     }
 
     /// Waits until somebody asked for it to be closed.
     pub async fn closed(&self) -> CloseCode {
-        let mut closing = self.closing.subscribe();
-        match closing.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(code)) => *code,
-            // Cannot be: the sender lives in `self`.
-            _ => CloseCode::Internal,
+        loop {
+            // Before the look: what is rung from here on is heard.
+            let rung = self.closed.notified();
+            if let Some(code) = self.closing.get() {
+                return *code;
+            }
+            rung.await;
         }
     }
 

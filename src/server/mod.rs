@@ -28,7 +28,6 @@ use crate::store::{
     DrivenWriter, NewDatabase, OpenError, Opened, Reader, StoreOptions, WriteQueue, Writer,
     WriterEnd, WriterThread,
 };
-use crate::transport::Budget;
 use crate::web;
 use crate::ws::{self, Sessions};
 
@@ -159,7 +158,7 @@ impl Server {
             metrics_addr,
             first_account,
             readiness: Readiness::default(),
-            sessions: sessions(&app),
+            sessions: Sessions::new(Arc::clone(&app)),
             queue,
             writer: thread,
             writer_ended,
@@ -195,9 +194,12 @@ impl Server {
             sockets: app.settings.limits.connections.saturating_add(HTTP_CONNECTIONS),
         };
         self.http.spawn(accepting.run());
+        let heartbeats = Arc::clone(&self.sessions.heartbeats);
+        let heartbeats = async move { heartbeats.run().await };
         let presence = tell_presence(Arc::clone(&app.hub));
         let housekeeping = keep_house(Arc::clone(app));
         let stop = &self.stop_background;
+        self.background.spawn(stop.clone().run_until_cancelled_owned(heartbeats));
         self.background.spawn(stop.clone().run_until_cancelled_owned(presence));
         self.background.spawn(stop.clone().run_until_cancelled_owned(housekeeping));
         if let Some(listener) = listeners.metrics {
@@ -305,18 +307,6 @@ fn first_account(
         return Ok(FirstAccount::Open);
     }
     Ok(FirstAccount::SetupCode(random::setup_code()?))
-}
-
-fn sessions(app: &Arc<App>) -> Arc<Sessions> {
-    let limits = &app.settings.limits;
-    Arc::new(Sessions {
-        app: Arc::clone(app),
-        tracker: TaskTracker::new(),
-        stop: CancellationToken::new(),
-        acting: TaskTracker::new(),
-        output: Budget::new(limits.waiting_bytes_total),
-        input: Budget::new(limits.partial_input_bytes),
-    })
 }
 
 /// Until the writer has ended. After a panic `untold` says that it came to no good end.

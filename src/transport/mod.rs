@@ -1,5 +1,6 @@
 //! Sockets and bytes: knows no rooms and no JSON.
 
+mod boundary;
 mod budget;
 mod outbound;
 mod patient;

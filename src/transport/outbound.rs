@@ -90,11 +90,15 @@ impl Outbound {
         self.push(&mut self.state(), frames);
     }
 
-    /// Queues whole frames and tries the socket.
+    /// Sends whole frames; what the socket does not take at once waits.
     pub fn send(&self, frames: Bytes) {
         let mut state = self.state();
-        self.push(&mut state, frames);
-        self.try_write(&mut state);
+        if state.queue.is_empty() {
+            self.write_first(&mut state, &frames);
+        } else {
+            self.push(&mut state, frames);
+            self.try_write(&mut state);
+        }
     }
 
     /// Whether the socket takes bytes from any thread, and has taken all that there were.
@@ -119,20 +123,7 @@ impl Outbound {
             }
             return fits;
         }
-        let written = match self.sink.try_write(&[IoSlice::new(frames)]) {
-            Ok(written @ 1..) => written,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Ok(0) | Err(_) => {
-                self.fail(&mut state);
-                return true;
-            }
-        };
-        state.queued += written as u64;
-        state.written += written as u64;
-        if written < frames.len() {
-            self.push(&mut state, frames.slice(written..));
-            self.waiting.notify_one();
-        }
+        self.write_first(&mut state, frames);
         true
     }
 
@@ -147,6 +138,24 @@ impl Outbound {
         self.push(&mut state, frames);
         state.closed = true;
         self.try_write(&mut state);
+    }
+
+    /// With nothing waiting: what the socket takes at once is never queued.
+    fn write_first(&self, state: &mut State, frames: &Bytes) {
+        if state.closed || frames.is_empty() {
+            return;
+        }
+        let written = match self.sink.try_write(&[IoSlice::new(frames)]) {
+            Ok(written @ 1..) => written,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Ok(0) | Err(_) => return self.fail(state),
+        };
+        state.queued += written as u64;
+        state.written += written as u64;
+        if written < frames.len() {
+            self.push(state, frames.slice(written..));
+            self.waiting.notify_one();
+        }
     }
 
     fn push(&self, state: &mut State, frames: Bytes) {
@@ -186,6 +195,8 @@ impl Outbound {
             written -= front.len();
             state.queue.pop_front();
         }
+        // An idle connection keeps no room for what may wait one day.
+        state.queue = VecDeque::new();
     }
 
     /// The peer is gone: the reader will hear of it and end the connection.
@@ -245,7 +256,8 @@ impl Outbound {
     pub async fn drive(&self) {
         loop {
             self.waiting.notified().await;
-            if self.drain_to(0).await.is_err() {
+            // Boxed: rare, and a part of every connection's task otherwise.
+            if Box::pin(self.drain_to(0)).await.is_err() {
                 return;
             }
         }

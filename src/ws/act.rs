@@ -36,7 +36,7 @@ impl Session {
     pub(super) async fn act(&self, texts: &[impl AsRef<str>]) -> Result<(), CloseCode> {
         let mut said = Said::default();
         for text in texts {
-            let (echo, action) = self.state().on_text(text.as_ref());
+            let (echo, action) = self.state().on_text(text.as_ref(), &self.app.settings.limits);
             match action {
                 Action::Post { room, body, id: None } => {
                     if said.room.is_some_and(|before| before != room) {
@@ -214,6 +214,7 @@ impl Session {
         }
         let expires_at = identity.expires_at;
         self.caller().identity = identity;
+        self.heartbeats.renew(&self.watched, expires_at);
         self.send(&ServerFrame::Refreshed { expires_at, reference });
         Ok(())
     }

@@ -2,8 +2,6 @@
 //! the outbound. What is written about a room and what is changed in it happen under one lock, so
 //! that nothing of an old join can follow its end.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -18,8 +16,8 @@ pub(super) struct Rooms(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Boxed, since a tree makes room for eleven at once, and most have one.
-    rooms: BTreeMap<RoomId, Box<Joined>>,
+    /// By id. Boxed, since most have one, and a list makes room for four.
+    rooms: Vec<Box<Joined>>,
     /// Joins so far: tells a join from an earlier one of the same room.
     joins: u64,
     /// The room that read the log last, or filled the outbound: the next turn begins behind it.
@@ -52,6 +50,31 @@ pub(super) struct LogRead {
     pub(super) upto: Seq,
 }
 
+impl Joined {
+    fn id(&self) -> RoomId {
+        self.subscription.room().id()
+    }
+}
+
+impl Inner {
+    /// Where the room is, or would be.
+    fn place(&self, room: RoomId) -> Result<usize, usize> {
+        self.rooms.binary_search_by_key(&room, |joined| joined.id())
+    }
+
+    fn get(&self, room: RoomId) -> Option<&Joined> {
+        self.place(room).ok().map(|place| &*self.rooms[place])
+    }
+
+    fn get_mut(&mut self, room: RoomId) -> Option<&mut Joined> {
+        self.place(room).ok().map(|place| &mut *self.rooms[place])
+    }
+
+    fn remove(&mut self, room: RoomId) -> Option<Box<Joined>> {
+        self.place(room).ok().map(|place| self.rooms.remove(place))
+    }
+}
+
 impl Rooms {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -69,8 +92,11 @@ impl Rooms {
             outbound.queue(frames);
         }
         inner.joins += 1;
-        let joined = Joined { join: inner.joins, subscription };
-        inner.rooms.insert(joined.subscription.room().id(), Box::new(joined));
+        let joined = Box::new(Joined { join: inner.joins, subscription });
+        match inner.place(joined.id()) {
+            Ok(place) => inner.rooms[place] = joined,
+            Err(place) => inner.rooms.insert(place, joined),
+        }
     }
 
     /// A leave and a join in one step. `false`: the room is not there any more.
@@ -85,7 +111,7 @@ impl Rooms {
         let mut inner = self.inner();
         inner.joins += 1;
         let join = inner.joins;
-        let Some(entry) = inner.rooms.get_mut(&room) else { return false };
+        let Some(entry) = inner.get_mut(room) else { return false };
         entry.join = join;
         entry.subscription.restart(cut, after, || outbound.queue(joined));
         true
@@ -95,7 +121,7 @@ impl Rooms {
     /// were up to that.
     pub(super) fn uncounted(&self, room: RoomId) -> Option<(Arc<Room>, Seq)> {
         let inner = self.inner();
-        let subscription = &inner.rooms.get(&room)?.subscription;
+        let subscription = &inner.get(room)?.subscription;
         let Position { seq, count } = subscription.at(|position| position);
         count.is_none().then(|| (Arc::clone(subscription.room()), seq))
     }
@@ -111,9 +137,7 @@ impl Rooms {
         frame: impl FnOnce(&Room, Seq, u64) -> Bytes,
     ) {
         let mut inner = self.inner();
-        if let Some(subscription) =
-            inner.rooms.get_mut(&room).map(|joined| &mut joined.subscription)
-        {
+        if let Some(subscription) = inner.get_mut(room).map(|joined| &mut joined.subscription) {
             hand_over(subscription, outbound);
             subscription.at(|Position { seq, count }| {
                 outbound.queue(frame(subscription.room(), seq, count.unwrap_or(uncounted)));
@@ -122,7 +146,7 @@ impl Rooms {
     }
 
     pub(super) fn get(&self, room: RoomId) -> Option<Arc<Room>> {
-        self.inner().rooms.get(&room).map(|joined| Arc::clone(joined.subscription.room()))
+        self.inner().get(room).map(|joined| Arc::clone(joined.subscription.room()))
     }
 
     /// Ends a room behind what it still had at hand, with the frame that says so.
@@ -133,7 +157,7 @@ impl Rooms {
         left: Bytes,
     ) -> Option<Arc<Room>> {
         let mut inner = self.inner();
-        let mut joined = inner.rooms.remove(&room)?;
+        let mut joined = inner.remove(room)?;
         hand_over(&mut joined.subscription, outbound);
         let room = Arc::clone(joined.subscription.room());
         // With it goes its place on a lane: nothing of the room can follow.
@@ -149,7 +173,7 @@ impl Rooms {
             return Vec::new();
         }
         let mut inner = self.inner();
-        inner.rooms.values_mut().filter_map(|joined| joined.subscription.board()).collect()
+        inner.rooms.iter_mut().filter_map(|joined| joined.subscription.board()).collect()
     }
 
     /// Waits until the connection has been handed what was said in a room before this call.
@@ -159,7 +183,7 @@ impl Rooms {
         loop {
             let handed = live.handed();
             let behind = |joined: &Joined| joined.subscription.waits_for_lane(head);
-            if !self.inner().rooms.get(&room).is_some_and(|joined| behind(joined)) {
+            if !self.inner().get(room).is_some_and(behind) {
                 return;
             }
             handed.await;
@@ -168,7 +192,7 @@ impl Rooms {
 
     pub(super) fn leave_all(&self) -> Vec<Arc<Room>> {
         let rooms = std::mem::take(&mut self.inner().rooms);
-        rooms.into_values().map(|joined| Arc::clone(joined.subscription.room())).collect()
+        rooms.into_iter().map(|joined| Arc::clone(joined.subscription.room())).collect()
     }
 
     /// Gives each room a turn, beginning behind the one that had the last, until the outbound is
@@ -178,17 +202,13 @@ impl Rooms {
         let inner = &mut *inner;
         let mut turn = Turn::default();
         let last = inner.last;
-        let behind = last.map_or(Bound::Unbounded, Bound::Excluded);
-        for (id, joined) in inner.rooms.range_mut((behind, Bound::Unbounded)) {
-            serve(*id, joined, outbound, &mut turn, &mut inner.last);
-        }
-        if let Some(last) = last {
-            for (id, joined) in inner.rooms.range_mut(..=last) {
-                serve(*id, joined, outbound, &mut turn, &mut inner.last);
-            }
+        let first = inner.rooms.partition_point(|joined| Some(joined.id()) <= last);
+        let (before, behind) = inner.rooms.split_at_mut(first);
+        for joined in behind.iter_mut().chain(before) {
+            serve(joined, outbound, &mut turn, &mut inner.last);
         }
         for room in &turn.gone {
-            inner.rooms.remove(&room.id());
+            inner.remove(room.id());
         }
         turn
     }
@@ -196,7 +216,7 @@ impl Rooms {
     /// Takes in what was read, unless the room was left or joined anew meanwhile.
     pub(super) fn page(&self, read: &LogRead, part: Part, outbound: &Outbound) {
         let mut inner = self.inner();
-        if let Some(joined) = inner.rooms.get_mut(&read.room.id())
+        if let Some(joined) = inner.get_mut(read.room.id())
             && joined.join == read.join
         {
             outbound.queue(joined.subscription.page(part));
@@ -204,16 +224,11 @@ impl Rooms {
     }
 }
 
-fn serve(
-    id: RoomId,
-    joined: &mut Joined,
-    outbound: &Outbound,
-    turn: &mut Turn,
-    last: &mut Option<RoomId>,
-) {
+fn serve(joined: &mut Joined, outbound: &Outbound, turn: &mut Turn, last: &mut Option<RoomId>) {
     if turn.full {
         return;
     }
+    let id = joined.id();
     match hand_over(&mut joined.subscription, outbound) {
         None => {
             turn.full = true;

@@ -1,28 +1,28 @@
-//! One connection: a single task in which three things go on side by side. Inbound reads frames and
-//! acts on them strictly in order; delivery hands on what the joined rooms have; the pulse watches
-//! over silence and the token's end. They share a [`Session`] and end together.
+//! One connection: a single task in which two things go on side by side. Inbound reads frames and
+//! acts on them strictly in order; delivery hands on what the joined rooms have. They share a
+//! [`Session`] and end together.
+//!
+//! What goes on now and then is boxed: it would make every idle connection's task as large as it is
+//! itself.
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
 
-use futures_util::FutureExt;
 use tokio::io::AsyncRead;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::pulse::{Beat, Pulse, Vitals};
+use super::heartbeats::{Heartbeats, Watched};
 use super::rooms::Rooms;
 use super::state::State;
 use crate::app::{App, Caller};
 use crate::domain::limits::{CLOSE_LINGER, CLOSE_LINGER_BYTES, READ_BUFFER_BYTES, READ_TOGETHER};
-use crate::domain::{Identity, Millis, Refusal};
+use crate::domain::{Identity, Refusal};
 use crate::hub::Connection;
-use crate::protocol::{CloseCode, Hello, HelloLimits, ServerFrame, close_frame, ping_frame};
+use crate::protocol::{CloseCode, Hello, HelloLimits, ServerFrame, close_frame};
 use crate::transport::{Budget, Inbound, MessageReader, Outbound, ReadEnd, ReaderOptions};
 
 /// What all sessions share.
@@ -38,6 +38,24 @@ pub struct Sessions {
     /// Bytes waiting for all connections, and bytes of unfinished messages from them.
     pub output: Arc<Budget>,
     pub input: Arc<Budget>,
+    /// To be run by one task.
+    pub heartbeats: Arc<Heartbeats>,
+}
+
+impl Sessions {
+    #[must_use]
+    pub fn new(app: Arc<App>) -> Arc<Self> {
+        let limits = &app.settings.limits;
+        Arc::new(Self {
+            tracker: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            acting: TaskTracker::new(),
+            output: Budget::new(limits.waiting_bytes_total),
+            input: Budget::new(limits.partial_input_bytes),
+            heartbeats: Arc::new(Heartbeats::new(limits, app.clock.clone())),
+            app,
+        })
+    }
 }
 
 /// One connection's state, shared by what goes on in its task.
@@ -48,76 +66,79 @@ pub(super) struct Session {
     pub(super) caller: std::sync::Mutex<Caller>,
     pub(super) state: std::sync::Mutex<State>,
     pub(super) rooms: Rooms,
-    /// Whether the next byte would be read.
-    reading: AtomicBool,
-    received: Arc<AtomicU64>,
+    pub(super) heartbeats: Arc<Heartbeats>,
+    pub(super) watched: Arc<Watched>,
 }
 
 /// Serves a socket got back from an HTTP upgrade.
-pub(super) async fn serve_tcp(
+pub(super) fn serve_tcp(
     sessions: Arc<Sessions>,
     socket: TcpStream,
-    read_already: Vec<u8>,
+    read_already: &[u8],
     token: Option<String>,
-) {
+) -> impl Future<Output = ()> + use<> {
     let (read, write) = socket.into_split();
     let limit = sessions.app.settings.limits.waiting_bytes;
     let outbound = Outbound::tcp(write, limit, Arc::clone(&sessions.output));
-    serve(&sessions, read, read_already, outbound, token).await;
+    serve(sessions, read, read_already, outbound, token)
 }
 
 /// Serves a connection from behind the upgrade to its end, over any stream.
-pub async fn serve<R: AsyncRead + Unpin>(
-    sessions: &Sessions,
+pub fn serve<R: AsyncRead + Unpin>(
+    sessions: Arc<Sessions>,
     stream: R,
-    read_already: Vec<u8>,
+    read_already: &[u8],
     outbound: Arc<Outbound>,
     token: Option<String>,
-) {
+) -> impl Future<Output = ()> + use<R> {
     let received = Arc::new(AtomicU64::new(0));
     let options = ReaderOptions {
         message_bytes: sessions.app.settings.limits.frame_bytes,
         input: Arc::clone(&sessions.input),
         received: Arc::clone(&received),
     };
-    let mut reader = MessageReader::new(stream, read_already, Arc::clone(&outbound), options).await;
-    let end = match Box::pin(open(sessions, &outbound, token, received)).await {
-        Ok(session) => {
-            let end = session.run(&mut reader, sessions).await;
-            sessions.app.hub.connections.unregister(session.connection.id);
-            session.leave_all();
-            end
+    let mut reader = MessageReader::new(stream, read_already, Arc::clone(&outbound), options);
+    let opening = Box::pin(open(Arc::clone(&sessions), Arc::clone(&outbound), token, received));
+    async move {
+        let end = match opening.await {
+            Ok(session) => {
+                let end = session.run(&mut reader, &sessions).await;
+                sessions.app.hub.connections.unregister(session.connection.id);
+                sessions.heartbeats.unwatch(&session.connection);
+                session.leave_all();
+                end
+            }
+            Err(code) => Some(code),
+        };
+        sessions.app.hub.metrics.closed(end);
+        if let Some(code) = end {
+            outbound.send_last(close_frame(code));
         }
-        Err(code) => Some(code),
-    };
-    sessions.app.hub.metrics.closed(end);
-    if let Some(code) = end {
-        outbound.send_last(close_frame(code));
+        // Whoever still sends would otherwise see a reset before it has read the last frame.
+        let goodbye = async {
+            if outbound.drain_to(0).await.is_ok() && end.is_some() {
+                outbound.end();
+                reader.discard(CLOSE_LINGER_BYTES).await;
+            }
+        };
+        let _ = Box::pin(tokio::time::timeout(CLOSE_LINGER, goodbye)).await;
     }
-    // Whoever still sends would otherwise see a reset before it has read the last frame.
-    let goodbye = async {
-        if outbound.drain_to(0).await.is_ok() && end.is_some() {
-            outbound.end();
-            reader.discard(CLOSE_LINGER_BYTES).await;
-        }
-    };
-    let _ = tokio::time::timeout(CLOSE_LINGER, goodbye).await;
 }
 
 /// Finds out who it is and registers the connection, or says with which code to refuse it.
 async fn open(
-    sessions: &Sessions,
-    outbound: &Arc<Outbound>,
+    sessions: Arc<Sessions>,
+    outbound: Arc<Outbound>,
     token: Option<String>,
     received: Arc<AtomicU64>,
-) -> Result<Session, CloseCode> {
+) -> Result<Box<Session>, CloseCode> {
     let app = &sessions.app;
     let token = token.ok_or(CloseCode::Unauthorized)?;
     let identity = app.authenticate(&token).await.map_err(|refusal| close_code(&refusal))?;
     let connection = app
         .hub
         .connections
-        .register(identity.user_id, identity.session, Arc::clone(outbound))
+        .register(identity.user_id, identity.session, Arc::clone(&outbound))
         .ok_or(CloseCode::TryAgainLater)?;
     // Whoever stops the server closes what is registered, once; this one may be behind that.
     if sessions.stop.is_cancelled() {
@@ -131,16 +152,17 @@ async fn open(
         return Err(close_code(&refusal));
     }
     outbound.send(hello(app, &identity).encode());
+    let watched = sessions.heartbeats.watch(&connection, received, identity.expires_at);
     let caller = Caller { identity, connection: Some(Arc::clone(&connection)) };
-    Ok(Session {
+    Ok(Box::new(Session {
         app: Arc::clone(app),
         connection,
         caller: std::sync::Mutex::new(caller),
-        state: std::sync::Mutex::new(State::new(app.settings.limits.clone())),
+        state: std::sync::Mutex::new(State::default()),
         rooms: Rooms::default(),
-        reading: AtomicBool::new(true),
-        received,
-    })
+        heartbeats: Arc::clone(&sessions.heartbeats),
+        watched,
+    }))
 }
 
 fn close_code(refusal: &Refusal) -> CloseCode {
@@ -174,11 +196,11 @@ impl Session {
         sessions: &Sessions,
     ) -> Option<CloseCode> {
         tokio::select! {
+            biased;
             code = self.connection.closed() => Some(code),
             code = self.inbound(reader, sessions) => code,
             never = self.delivery() => match never {},
             () = self.connection.outbound.drive() => None,
-            code = self.pulse() => Some(code),
         }
     }
 
@@ -189,26 +211,24 @@ impl Session {
         sessions: &Sessions,
     ) -> Option<CloseCode> {
         loop {
-            self.reading.store(false, Ordering::Relaxed);
-            self.connection.window_below(self.app.settings.limits.unacknowledged).await;
-            // Its answers would have nowhere to go. A failed socket shows when it is read.
-            let _ = self.connection.outbound.drain_if_full().await;
-            self.reading.store(true, Ordering::Relaxed);
+            self.watched.set_reading(false);
+            if !self.has_room() {
+                Box::pin(self.room()).await;
+            }
+            self.watched.set_reading(true);
             let message = tokio::select! {
                 biased;
                 () = sessions.stop.cancelled() => {
-                    self.reading.store(false, Ordering::Relaxed);
+                    self.watched.set_reading(false);
                     std::future::pending().await
                 }
                 message = reader.next() => message,
             };
-            self.reading.store(false, Ordering::Relaxed);
+            self.watched.set_reading(false);
             match message {
                 Ok(Inbound::Text(text)) => {
                     let (texts, end) = self.what_is_there(text, reader);
                     let _acting = sessions.acting.token();
-                    // Boxed here and below: what goes on now and then would make every idle
-                    // connection's task as large as it is.
                     if let Err(code) = Box::pin(self.act(&texts)).await {
                         return Some(code);
                     }
@@ -222,8 +242,20 @@ impl Session {
         }
     }
 
+    /// Whether it may be read what a frame asks for.
+    fn has_room(&self) -> bool {
+        self.connection.uncommitted() < self.app.settings.limits.unacknowledged
+            && !self.connection.outbound.is_full()
+    }
+
+    async fn room(&self) {
+        self.connection.window_below(self.app.settings.limits.unacknowledged).await;
+        // Its answers would have nowhere to go. A failed socket shows when it is read.
+        let _ = self.connection.outbound.drain_if_full().await;
+    }
+
     /// What came together with `first`, as far as the window allows, and whether that was all.
-    fn what_is_there<R: AsyncRead + Unpin>(
+    fn what_is_there<R>(
         &self,
         first: Utf8Bytes,
         reader: &mut MessageReader<R>,
@@ -232,7 +264,7 @@ impl Session {
         let most = window.saturating_sub(self.connection.uncommitted()).min(READ_TOGETHER);
         let (mut bytes, mut texts) = (first.len(), vec![first]);
         while texts.len() < most && bytes < READ_BUFFER_BYTES {
-            match reader.next().now_or_never() {
+            match reader.at_hand() {
                 Some(Ok(Inbound::Text(text))) => {
                     bytes += text.len();
                     texts.push(text);
@@ -254,42 +286,6 @@ impl Session {
                 // many there are that catch up.
                 tokio::task::yield_now().await;
             }
-        }
-    }
-
-    /// Pings, and ends what is dead or no longer signed in.
-    async fn pulse(&self) -> CloseCode {
-        let limits = &self.app.settings.limits;
-        let (heartbeat, stall) =
-            (limits.heartbeat_seconds * 1_000, limits.write_stall_seconds * 1_000);
-        let started = Instant::now();
-        let mut pulse = Pulse::new(heartbeat, stall, 0);
-        loop {
-            let expires_at = self.caller().identity.expires_at;
-            let left = expires_at.saturating_sub(self.app.clock.now());
-            if left == 0 {
-                return CloseCode::Unauthorized;
-            }
-            let pause = (heartbeat.min(stall) / 4).clamp(50, 5_000).min(left);
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-            let now = Millis::try_from(started.elapsed().as_millis()).unwrap_or(Millis::MAX);
-            match pulse.tick(now, self.vitals()) {
-                Some(Beat::Ping) => {
-                    self.connection.outbound.send(ping_frame());
-                    pulse.pinged(self.connection.outbound.queued());
-                }
-                Some(Beat::GiveUp) => return CloseCode::Stalled,
-                None => {}
-            }
-        }
-    }
-
-    fn vitals(&self) -> Vitals {
-        Vitals {
-            received: self.received.load(Ordering::Relaxed),
-            reading: self.reading.load(Ordering::Relaxed),
-            queued: self.connection.outbound.queued(),
-            written: self.connection.outbound.written(),
         }
     }
 }

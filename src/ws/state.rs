@@ -1,7 +1,5 @@
 //! What a connection's frames lead to. No I/O: a test or a fuzzer can drive it.
 
-use std::collections::HashSet;
-
 use crate::domain::limits::BAD_FRAMES;
 use crate::domain::{Invalid, Limits, MessageBody, MessageId, Refusal, RoomId};
 use crate::protocol::{self, ClientFrame, CloseCode, Decoded, Echo, ErrorCode, JoinRoom};
@@ -55,26 +53,21 @@ impl From<Refusal> for Refused {
 }
 
 /// What a connection has said so far, as far as it matters.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct State {
-    limits: Limits,
-    joined: HashSet<RoomId>,
+    /// In order.
+    joined: Vec<RoomId>,
     /// Erroneous frames in a row.
     bad: u32,
 }
 
 impl State {
-    #[must_use]
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, joined: HashSet::new(), bad: 0 }
-    }
-
     /// Decodes a text message and decides. `Echo` is what the answer repeats.
     #[must_use]
-    pub fn on_text(&self, text: &str) -> (Echo, Action) {
-        let Decoded { echo, frame } = protocol::decode(text, &self.limits);
+    pub fn on_text(&self, text: &str, limits: &Limits) -> (Echo, Action) {
+        let Decoded { echo, frame } = protocol::decode(text, limits);
         let action = match frame {
-            Ok(frame) => self.on_frame(frame),
+            Ok(frame) => self.on_frame(frame, limits),
             Err(error) => Action::Refuse(Refused {
                 code: error.code,
                 message: error.message,
@@ -85,12 +78,12 @@ impl State {
         (echo, action)
     }
 
-    fn on_frame(&self, frame: ClientFrame) -> Action {
-        let in_room = |room: &RoomId| self.joined.contains(room);
+    fn on_frame(&self, frame: ClientFrame, limits: &Limits) -> Action {
+        let in_room = |room: &RoomId| self.joined.binary_search(room).is_ok();
         match frame {
             ClientFrame::JoinRoom(join) if in_room(&join.room) => Action::JoinAgain(join),
-            ClientFrame::JoinRoom(_) if self.joined.len() >= self.limits.rooms_per_connection => {
-                let limit = self.limits.rooms_per_connection;
+            ClientFrame::JoinRoom(_) if self.joined.len() >= limits.rooms_per_connection => {
+                let limit = limits.rooms_per_connection;
                 Action::Refuse(Refusal::TooManyRooms { limit }.into())
             }
             ClientFrame::JoinRoom(join) => Action::Join(join),
@@ -109,11 +102,15 @@ impl State {
     }
 
     pub fn joined(&mut self, room: RoomId) {
-        self.joined.insert(room);
+        if let Err(place) = self.joined.binary_search(&room) {
+            self.joined.insert(place, room);
+        }
     }
 
     pub fn left(&mut self, room: RoomId) {
-        self.joined.remove(&room);
+        if let Ok(place) = self.joined.binary_search(&room) {
+            self.joined.remove(place);
+        }
     }
 
     /// A frame was answered. Too many erroneous ones in a row end the connection; those that can
@@ -142,36 +139,38 @@ mod tests {
 
     #[test]
     fn what_is_said_to_a_room_needs_it_to_be_joined() {
-        let mut state = State::new(Limits::default());
+        let mut state = State::default();
+        let limits = Limits::default();
         let chat = r#"{"type":"chat","roomId":7,"message":"hi"}"#;
         let typing = r#"{"type":"typing","roomId":7}"#;
         let leave = r#"{"type":"leave_room","roomId":7,"ref":"r"}"#;
-        assert_eq!(state.on_text(chat).1, Action::NotJoined { room: room(7) });
-        assert_eq!(state.on_text(typing).1, Action::NotJoined { room: room(7) });
-        let (echo, action) = state.on_text(leave);
+        assert_eq!(state.on_text(chat, &limits).1, Action::NotJoined { room: room(7) });
+        assert_eq!(state.on_text(typing, &limits).1, Action::NotJoined { room: room(7) });
+        let (echo, action) = state.on_text(leave, &limits);
         assert_eq!(refused(&action), Some(ErrorCode::NotInRoom));
         assert_eq!((echo.reference.as_deref(), echo.room_id), (Some("r"), Some(7)));
         state.joined(room(7));
-        assert!(matches!(state.on_text(chat).1, Action::Post { .. }));
-        assert_eq!(state.on_text(typing).1, Action::Typing { room: room(7) });
-        assert_eq!(state.on_text(leave).1, Action::Leave { room: room(7) });
+        assert!(matches!(state.on_text(chat, &limits).1, Action::Post { .. }));
+        assert_eq!(state.on_text(typing, &limits).1, Action::Typing { room: room(7) });
+        assert_eq!(state.on_text(leave, &limits).1, Action::Leave { room: room(7) });
         state.left(room(7));
-        assert_eq!(state.on_text(chat).1, Action::NotJoined { room: room(7) });
+        assert_eq!(state.on_text(chat, &limits).1, Action::NotJoined { room: room(7) });
     }
 
     #[test]
     fn the_number_of_rooms_is_bounded_but_not_joining_again() {
-        let mut state = State::new(Limits { rooms_per_connection: 1, ..Limits::default() });
+        let mut state = State::default();
+        let limits = Limits { rooms_per_connection: 1, ..Limits::default() };
         let join = |id| format!(r#"{{"type":"join_room","roomId":{id}}}"#);
-        assert!(matches!(state.on_text(&join(1)).1, Action::Join(_)));
+        assert!(matches!(state.on_text(&join(1), &limits).1, Action::Join(_)));
         state.joined(room(1));
-        assert!(matches!(state.on_text(&join(1)).1, Action::JoinAgain(_)));
-        assert_eq!(refused(&state.on_text(&join(2)).1), Some(ErrorCode::TooManyRooms));
+        assert!(matches!(state.on_text(&join(1), &limits).1, Action::JoinAgain(_)));
+        assert_eq!(refused(&state.on_text(&join(2), &limits).1), Some(ErrorCode::TooManyRooms));
     }
 
     #[test]
     fn twenty_bad_frames_in_a_row_are_borne_and_retryable_ones_do_not_count() {
-        let mut state = State::new(Limits::default());
+        let mut state = State::default();
         for _ in 0..BAD_FRAMES {
             assert_eq!(state.answered(Some(ErrorCode::BadFrame)), None);
             assert_eq!(state.answered(Some(ErrorCode::RateLimited)), None);

@@ -13,8 +13,11 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
+use bytes::Bytes;
+use futures_util::FutureExt;
 use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
 use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::session::{Sessions, serve_tcp};
@@ -40,14 +43,10 @@ async fn upgrade(State(sessions): State<Arc<Sessions>>, mut request: Request) ->
     };
     let task = Arc::clone(&sessions);
     sessions.tracker.spawn(async move {
-        // Held for as long as the connection lives.
-        let _socket = socket;
-        match upgraded.await.map(Upgraded::downcast::<TokioIo<PatientStream>>) {
-            Ok(Ok(Parts { io, read_buf, .. })) => {
-                serve_tcp(task, io.into_inner().into_inner(), read_buf.to_vec(), token).await;
-            }
-            Ok(Err(_)) => tracing::error!("an upgraded connection is not one of ours"),
-            Err(error) => tracing::debug!(%error, "an upgrade came to nothing"),
+        if let Some((raw, read_already)) = upgraded.await.ok().and_then(raw_socket) {
+            let serving = serve_tcp(Arc::clone(&task), raw, &read_already, token);
+            // A task of its own, which holds nothing of this one. The socket counts to its end.
+            task.tracker.spawn(serving.map(|()| drop(socket)));
         }
     });
     let mut response = Response::new(Body::empty());
@@ -57,6 +56,18 @@ async fn upgrade(State(sessions): State<Arc<Sessions>>, mut request: Request) ->
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
     response
+}
+
+/// The socket from under HTTP, and the buffer with what it had read of the frames: 8 KiB, not to be
+/// held for as long as the connection lives.
+fn raw_socket(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
+    match upgraded.downcast::<TokioIo<PatientStream>>() {
+        Ok(Parts { io, read_buf, .. }) => Some((io.into_inner().into_inner(), read_buf)),
+        Err(_) => {
+            tracing::error!("an upgraded connection is not one of ours");
+            None
+        }
+    }
 }
 
 /// The answer to the client's key; `None` for anything but a WebSocket handshake of version 13.

@@ -17,7 +17,7 @@ use parlor::ws::{Sessions, serve};
 use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::inside::{Gate, app, sessions};
+use crate::inside::{Gate, app};
 
 pub struct Bare {
     pub app: Arc<App>,
@@ -33,7 +33,9 @@ impl Bare {
         let gate = Arc::new(Gate::default());
         let passing = Arc::clone(&gate);
         let (app, queue, writer) = app(directory, limits, move || passing.pass());
-        let sessions = sessions(Arc::clone(&app), limits);
+        let sessions = Sessions::new(Arc::clone(&app));
+        let heartbeats = Arc::clone(&sessions.heartbeats);
+        tokio::spawn(async move { heartbeats.run().await });
         Self { app, sessions, gate, queue, writer: Some(writer) }
     }
 
@@ -96,7 +98,7 @@ impl Bare {
         let outbound = Outbound::stream(write, limit, Arc::clone(&self.sessions.output));
         let (sessions, token) = (Arc::clone(&self.sessions), token.to_owned());
         self.sessions.tracker.spawn(async move {
-            serve(&sessions, read, said, outbound, Some(token)).await;
+            serve(sessions, read, &said, outbound, Some(token)).await;
         });
         client
     }
@@ -109,7 +111,7 @@ impl Bare {
         let outbound = Outbound::tcp(write, limit, Arc::clone(&self.sessions.output));
         let (sessions, token) = (Arc::clone(&self.sessions), token.to_owned());
         self.sessions.tracker.spawn(async move {
-            serve(&sessions, read, Vec::new(), outbound, Some(token)).await;
+            serve(sessions, read, &[], outbound, Some(token)).await;
         });
         client
     }

@@ -17,12 +17,11 @@ use parlor::http::{self, Readiness, Streams};
 use parlor::hub::Hub;
 use parlor::metrics::Metrics;
 use parlor::store::{DrivenWriter, NewDatabase, StoreOptions, WriteQueue, Writer, WriterThread};
-use parlor::transport::{Budget, PatientStream};
+use parlor::transport::PatientStream;
 use parlor::ws::{self, Sessions};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::support::Person;
@@ -66,17 +65,6 @@ pub fn app(
     (App::new(parts, settings), queue, thread)
 }
 
-pub fn sessions(app: Arc<App>, limits: &Limits) -> Arc<Sessions> {
-    Arc::new(Sessions {
-        app,
-        tracker: TaskTracker::new(),
-        stop: CancellationToken::new(),
-        acting: TaskTracker::new(),
-        output: Budget::new(limits.waiting_bytes_total),
-        input: Budget::new(limits.partial_input_bytes),
-    })
-}
-
 /// Lets the news of commits pass, or not.
 #[derive(Default)]
 pub struct Gate {
@@ -111,7 +99,7 @@ impl Inside {
         let gate = Arc::new(Gate::default());
         let passing = Arc::clone(&gate);
         let (app, _, _) = app(directory.path(), &limits, move || passing.pass());
-        let sessions = sessions(Arc::clone(&app), &limits);
+        let sessions = Sessions::new(Arc::clone(&app));
         let streams = Streams::new(Arc::clone(&sessions.output));
         let metrics = Arc::clone(&app.hub.metrics);
         let router = http::router(app, Readiness::default(), streams);
