@@ -30,7 +30,11 @@ impl Sink {
     /// Takes what it can without waiting.
     pub(super) fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::Tcp(socket) => socket.try_write_vectored(slices),
+            Self::Tcp(socket) => match slices {
+                // The kernel's shorter way.
+                [only] => socket.try_write(only),
+                slices => socket.try_write_vectored(slices),
+            },
             Self::Driven(take) => take(slices),
             Self::Stream(_) => Err(io::ErrorKind::WouldBlock.into()),
         }
