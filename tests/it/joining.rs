@@ -293,9 +293,9 @@ async fn a_goodbye_is_answered_when_the_room_ends_before_it() {
     let mut socket = ann.enter(room).await;
     socket.join(other).await;
     server.hold();
-    let deleter = ann.api.clone();
+    let api = ann.api.clone();
     let path = format!("/rooms/{room}");
-    let deleted = tokio::spawn(async move { deleter.delete(&path).await.status });
+    let deleted = tokio::spawn(async move { api.delete(&path).await.status });
     // The room is gone from the disk, and nobody has been told yet.
     let path = format!("/rooms/{room}");
     while ann.api.get(&path).await.status != 404 {}
