@@ -4,7 +4,7 @@
 //! room: from then on its subscription has no receiver of its own and is not rung. Each round the
 //! lane takes what its own receiver holds, puts together once what may be heard of it, and gives it
 //! to one rider after the other, each with one call to its socket. A rider whose socket falls too
-//! far behind is put off: its subscription finds its way back through the log, as after any absence.
+//! far behind is put off: its subscription finds its way back through the log, as after an absence.
 //!
 //! Publishers wait for a lane that is behind with receiving, and a lane receives whether or not the
 //! disk takes anything: what waits for its commit waits in the lane. Past a bound of bytes the lane
