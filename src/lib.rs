@@ -29,7 +29,7 @@
 //!    A member that catches up, is slow, or whose socket takes no bytes directly has a receiver of
 //!    its own: its `hub::subscription` (`Subscription::step`) hands on the frames (`ws::rooms`
 //!    takes the turns). In a room that delivers what is committed, both hold the frame until
-//!    step 7.
+//!    step 7, a lane in its `hub::intake`.
 //! 6. **Stored.** `store::thread` takes what waits, `store::writer` (`Writer::step`) applies it in
 //!    one transaction and commits; `store::events` writes the rows, `store::record` their bytes.
 //!    `store::disk` stands between redb and the file, so that a failed sync loses nothing.

@@ -49,6 +49,8 @@ pub enum Mutation {
     LastOfPageSkipped,
     /// A member that fell behind goes on with what is left.
     LagIgnored,
+    /// A lane that gave up what waited in it for its commit goes on with what is left.
+    MissForgotten,
     /// Who boards a lane gets all of its next round, also what it had before.
     HandedTwice,
     /// What a member's socket did not take from its lane counts as handed over.
@@ -60,7 +62,7 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::SyncDoesNothing,
         Self::NotWrittenAgain,
         Self::FailedCommitCounts,
@@ -82,6 +84,7 @@ impl Mutation {
         Self::HeadTooLow,
         Self::LastOfPageSkipped,
         Self::LagIgnored,
+        Self::MissForgotten,
         Self::HandedTwice,
         Self::OfferForgotten,
         Self::EvictedTooEarly,

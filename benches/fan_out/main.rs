@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use field::arguments::Arguments;
 use field::cores::{Cores, Machine};
+use field::end::end;
 use field::house::House;
 use field::process::Server;
 use field::report::{self, Result as Turns, Results};
@@ -51,17 +52,7 @@ struct Plan {
 }
 
 fn main() -> ExitCode {
-    match plan().and_then(|plan| run(&plan)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("fan_out: messages are missing, doubled or out of order");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("fan_out: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    end("fan_out", plan().and_then(|plan| run(&plan)))
 }
 
 fn plan() -> Result<Plan, Failure> {

@@ -7,6 +7,7 @@ pub mod cores;
 pub mod crowd;
 pub mod delays;
 pub mod dialect;
+pub mod end;
 pub mod house;
 pub mod meter;
 pub mod process;

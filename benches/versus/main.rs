@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use field::arguments::Arguments;
 use field::cores::{Cores, Machine};
+use field::end::end;
 use field::house::House;
 use field::process::Server;
 use field::report::{self, Result as Turns, Results};
@@ -63,17 +64,7 @@ struct Plan {
 }
 
 fn main() -> ExitCode {
-    match plan().and_then(|plan| run(&plan)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("versus: messages are missing, doubled or out of order");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("versus: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    end("versus", plan().and_then(|plan| run(&plan)))
 }
 
 fn plan() -> Result<Plan, Failure> {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::config::default_file;
+use crate::config::{Effective, default_file};
 
 use super::{Settings, print};
 
@@ -12,7 +12,8 @@ pub fn default() -> ExitCode {
 
 pub fn check(settings: Settings) -> ExitCode {
     match settings.load() {
-        Ok(_) => print("ok\n"),
+        Ok(Effective { file: Some(file), .. }) => print(&format!("ok: read {}\n", file.display())),
+        Ok(_) => print("ok: no file was read, since none was named\n"),
         Err(code) => code,
     }
 }

@@ -141,6 +141,8 @@ pub struct Flags {
 #[derive(Debug, Clone)]
 pub struct Effective {
     pub config: Config,
+    /// The file that was read, if one was named.
+    pub file: Option<PathBuf>,
     origins: BTreeMap<&'static str, Origin>,
 }
 
@@ -182,7 +184,7 @@ pub fn load(
     raw.faults.extend(faults);
     match Faults::gathered(raw.faults) {
         Some(faults) => Err(faults),
-        None => Ok(Effective { config, origins }),
+        None => Ok(Effective { config, file: raw.file, origins }),
     }
 }
 

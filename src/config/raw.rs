@@ -35,6 +35,8 @@ pub struct Given {
 pub struct Raw {
     pub given: Vec<Given>,
     pub faults: Vec<Fault>,
+    /// The file that was named.
+    pub file: Option<PathBuf>,
     /// A file was named but could not be read or parsed: what it says is unknown.
     pub file_unread: bool,
 }
@@ -80,6 +82,7 @@ impl Raw {
 
     /// `named_by` is to blame when the file cannot be read.
     fn file(&mut self, path: &Path, named_by: &Origin) {
+        self.file = Some(path.to_owned());
         self.file_unread = true;
         let bytes = match read_bounded(path, CONFIG_FILE_BYTES) {
             Ok(bytes) => bytes,

@@ -163,6 +163,10 @@ pub const BROADCAST_SLOTS: usize = 32;
 pub const LANE_LEAD: u64 = BROADCAST_SLOTS as u64 - 8;
 /// Bytes of frames that a lane puts together for one write, and one item more.
 pub const LANE_BATCH_BYTES: usize = 64 * 1024;
+/// Bytes of frames that wait for their commit in one lane, and one item more: those of some full
+/// commits of short messages. All lanes of a room share them, and of all rooms they are no more
+/// than the messages that wait for the disk. Past it, the lane's members read the log.
+pub const LANE_HELD_BYTES: usize = 4 * 1024 * 1024;
 /// Members that ride before a room has more than one lane.
 pub const LANE_CROWD: usize = 1_000;
 /// Who leaves a room waits so long for what its lane has still at hand.

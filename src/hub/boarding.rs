@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use tokio::sync::broadcast;
 use tokio::sync::futures::Notified;
 
+use super::intake::Intake;
 use super::lane::Door;
 use super::rider::Rider;
 use super::state::{Item, Phase, State};
@@ -41,7 +42,9 @@ impl Room {
         let door = Door::new(state.sent, &self.progress);
         state.lanes.push(Arc::clone(&door));
         let committed = self.holds_back().then(|| self.committed.subscribe());
-        Lane::new(door, state.live.subscribe(), committed, Arc::clone(&self.metrics))
+        let (live, held_bytes) = (state.live.subscribe(), self.lanes.held_bytes);
+        let intake = Intake::new(live, state.sent, committed, held_bytes);
+        Lane::new(door, intake, Arc::clone(&self.metrics))
     }
 
     /// The last seq that members may hear.
@@ -60,7 +63,7 @@ impl Room {
     pub async fn passable(&self) {
         loop {
             let progress = self.progress.notified();
-            if self.holds_back() || !self.state().is_crowded() {
+            if !self.state().is_crowded() {
                 return;
             }
             progress.await;

@@ -2,9 +2,13 @@
 //!
 //! Who is live, has nothing at hand and a socket that takes bytes directly boards the lane of its
 //! room: from then on its subscription has no receiver of its own and is not rung. Each round the
-//! lane takes what its own receiver holds, puts it together once, and gives it to one rider after
-//! the other, each with one call to its socket. A rider whose socket falls too far behind is put
-//! off: its subscription finds its way back through the log, as after any absence.
+//! lane takes what its own receiver holds, puts together once what may be heard of it, and gives it
+//! to one rider after the other, each with one call to its socket. A rider whose socket falls too
+//! far behind is put off: its subscription finds its way back through the log, as after an absence.
+//!
+//! Publishers wait for a lane that is behind with receiving, and a lane receives whether or not the
+//! disk takes anything: what waits for its commit waits in the lane. Past a bound of bytes the lane
+//! gives that up and puts everybody off.
 //!
 //! A lane knows no task: whoever drives it calls [`Lane::step`].
 
@@ -13,30 +17,32 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use tokio::sync::broadcast::{self, error::TryRecvError};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
+use super::intake::{Intake, Received};
 use super::rider::Rider;
 use super::state::Item;
-use crate::domain::limits::{LANE_BATCH_BYTES, LANE_CROWD, LANE_SLACK, LANE_TURN};
+use crate::domain::limits::{LANE_CROWD, LANE_HELD_BYTES, LANE_SLACK, LANE_TURN};
 use crate::domain::{Seq, UserId};
 use crate::metrics::Metrics;
 use crate::mutation::{self, Mutation};
 
-/// When a room opens lanes.
+/// When a room opens lanes, and how much they hold.
 #[derive(Debug, Clone, Copy)]
 pub struct LaneOptions {
     /// Lanes of a crowded room.
     pub most: usize,
     /// From so many riders on it is crowded.
     pub crowd: usize,
+    /// Bytes of frames that may wait for their commit in one lane, and one item more.
+    pub held_bytes: usize,
 }
 
 impl Default for LaneOptions {
     /// One for each thread that can run one.
     fn default() -> Self {
         let most = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { most, crowd: LANE_CROWD }
+        Self { most, crowd: LANE_CROWD, held_bytes: LANE_HELD_BYTES }
     }
 }
 
@@ -123,15 +129,7 @@ impl Door {
 #[derive(Debug)]
 pub struct Lane {
     door: Arc<Door>,
-    live: broadcast::Receiver<Item>,
-    /// The place in the room's channel of what comes next.
-    next: u64,
-    /// In a room where nobody hears anything before it is committed: the last committed seq.
-    committed: Option<watch::Receiver<Seq>>,
-    /// Received, but not to be heard before its commit.
-    held: Option<Item>,
-    /// Something was missed: everybody has to look into the log.
-    lagged: bool,
+    intake: Intake,
     riders: Vec<Boarding>,
     round: Round,
     metrics: Arc<Metrics>,
@@ -152,7 +150,6 @@ struct Round {
 impl Drop for Lane {
     /// Nobody waits for a lane that is not driven to its end, and nobody is left on it.
     fn drop(&mut self) {
-        self.riders.append(&mut self.door.take_newcomers());
         self.put_everybody_off();
         self.door.received.store(ABANDONED, Ordering::Release);
         self.door.progress.notify_waiters();
@@ -181,15 +178,8 @@ pub enum LaneStep {
 }
 
 impl Lane {
-    pub(super) fn new(
-        door: Arc<Door>,
-        live: broadcast::Receiver<Item>,
-        committed: Option<watch::Receiver<Seq>>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let next = door.received();
-        let (riders, round) = (Vec::new(), Round::default());
-        Self { door, live, next, committed, held: None, lagged: false, riders, round, metrics }
+    pub(super) fn new(door: Arc<Door>, intake: Intake, metrics: Arc<Metrics>) -> Self {
+        Self { door, intake, riders: Vec::new(), round: Round::default(), metrics }
     }
 
     /// Waits until there may be something to do.
@@ -204,6 +194,10 @@ impl Lane {
                 LaneStep::More => {}
                 step => return step,
             }
+        } else if self.intake.holds_back() && self.receive() == Received::Missed {
+            // Not only between two rounds, of which a commit can make many.
+            self.put_everybody_off();
+            return LaneStep::More;
         }
         let end = self.round.at + (LANE_TURN / self.round.parts.len().max(1)).max(1);
         while self.round.at < self.riders.len().min(end) {
@@ -234,63 +228,38 @@ impl Lane {
 
     /// Takes what has come. [`LaneStep::More`]: there is something to hand out.
     fn begin_round(&mut self) -> LaneStep {
-        self.round =
-            Round { first: self.next - u64::from(self.held.is_some()), ..Round::default() };
         // Seen before the channel is emptied: what was said before the end is handed out.
         let ending = self.door.ending.load(Ordering::Acquire);
-        let closed = self.receive();
-        self.door.received.store(self.next, Ordering::Release);
-        self.door.progress.notify_waiters();
+        let received = self.receive();
+        if received == Received::Missed {
+            self.put_everybody_off();
+            return LaneStep::More;
+        }
         // Behind the channel: whoever boarded before something was said is in time to hear it.
         self.riders.append(&mut self.door.take_newcomers());
-        if self.round.items.is_empty() {
-            if ending || closed || self.lagged {
-                self.put_everybody_off();
-            }
-            if closed {
-                return LaneStep::Ended;
-            }
-            if mem::take(&mut self.lagged) {
-                return LaneStep::More;
-            }
-            self.clear_left();
-            self.round.at = self.riders.len();
-            return LaneStep::Idle;
+        let (first, items) = self.intake.take();
+        let (parts, at) = (put_together(&items), 0);
+        self.round = Round { items, first, parts, at };
+        if !self.round.items.is_empty() {
+            return LaneStep::More;
         }
-        self.round.parts = put_together(&self.round.items);
-        LaneStep::More
+        let closed = received == Received::Closed;
+        if ending || closed {
+            self.put_everybody_off();
+        }
+        if closed {
+            return LaneStep::Ended;
+        }
+        self.clear_left();
+        self.round.at = self.riders.len();
+        LaneStep::Idle
     }
 
-    /// Fills the round. `true`: the room is no more.
-    fn receive(&mut self) -> bool {
-        let mut bytes = 0;
-        while bytes < LANE_BATCH_BYTES && !self.lagged {
-            let item = match self.held.take() {
-                Some(item) => Ok(item),
-                None => self.live.try_recv().inspect(|_| self.next += 1),
-            };
-            match item {
-                Ok(Item::Events { last, .. }) if !self.may_be_heard(last) => {
-                    self.held = item.ok();
-                    return false;
-                }
-                Ok(item) => {
-                    bytes += item.frames().len();
-                    self.round.items.push(item);
-                }
-                Err(TryRecvError::Empty) => return false,
-                Err(TryRecvError::Closed) => return true,
-                Err(TryRecvError::Lagged(missed)) => {
-                    self.next += missed;
-                    self.lagged = true;
-                }
-            }
-        }
-        false
-    }
-
-    fn may_be_heard(&self, seq: Seq) -> bool {
-        self.committed.as_ref().is_none_or(|committed| *committed.borrow() >= seq)
+    fn receive(&mut self) -> Received {
+        let received = self.intake.receive();
+        self.door.received.store(self.intake.received(), Ordering::Release);
+        self.door.progress.notify_waiters();
+        received
     }
 
     /// Gives one rider what is its part of the round. `false`: it rides no more.
@@ -312,8 +281,11 @@ impl Lane {
         self.riders.len() + self.door.newcomers.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
+    /// Also who has just boarded, and whatever there is at hand.
     fn put_everybody_off(&mut self) {
-        let riders = mem::take(&mut self.riders);
+        self.round = Round::default();
+        let mut riders = mem::take(&mut self.riders);
+        riders.append(&mut self.door.take_newcomers());
         for Boarding { rider, .. } in &riders {
             rider.put_off();
         }

@@ -11,6 +11,7 @@ mod boarding;
 mod connection;
 mod connections;
 mod inflight;
+mod intake;
 mod lane;
 mod log;
 mod news;

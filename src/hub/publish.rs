@@ -24,7 +24,7 @@ impl Room {
         let draft = self.draft(&post, id.as_ref());
         let published = Moment::now();
         let mut state = self.state();
-        self.check_lanes(&state)?;
+        state.check_lanes()?;
         let (stamp, frames) = self.enter(&mut state, draft, post, id, now, published)?;
         let (first, last, count) = (stamp.seq, stamp.seq, stamp.count);
         self.pass_on(&mut state, Item::Events { first, last, count, frames, published });
@@ -45,7 +45,7 @@ impl Room {
         let drafted: Vec<_> = drafted.collect();
         let published = Moment::now();
         let mut state = self.state();
-        if let Err(error) = self.check_lanes(&state) {
+        if let Err(error) = state.check_lanes() {
             return (0, Some(error));
         }
         let (mut stamps, mut failed) = (Vec::with_capacity(drafted.len()), None);
@@ -73,11 +73,6 @@ impl Room {
 
     fn draft(&self, post: &Post, id: Option<&MessageId>) -> ChatDraft {
         ChatDraft::new(self.id(), post.user, &post.username, &post.body, id)
-    }
-
-    fn check_lanes(&self, state: &State) -> Result<(), PublishError> {
-        let crowded = !self.holds_back() && state.is_crowded();
-        if crowded { Err(PublishError::Crowded) } else { Ok(()) }
     }
 
     /// The next place for a message, in the room and in the writer's queue. Without effect on an
@@ -123,7 +118,7 @@ impl Room {
     /// To every member, now or at the commit.
     fn pass_on(&self, state: &mut State, item: Item) {
         if self.holds_back() {
-            state.broadcast_silently(item);
+            state.broadcast_held(item);
         } else {
             state.broadcast(item);
         }

@@ -194,12 +194,19 @@ impl State {
     }
 
     pub(super) fn broadcast(&mut self, item: Item) {
-        self.broadcast_silently(item);
+        self.put(item);
         self.ring();
     }
 
-    /// For what nobody may hear yet: whoever makes it heard rings.
-    pub(super) fn broadcast_silently(&mut self, item: Item) {
+    /// For what nobody may hear yet: whoever makes it heard rings. Only a lane that has room of its
+    /// own for it is rung before, when the channel's is half used up.
+    pub(super) fn broadcast_held(&mut self, item: Item) {
+        self.put(item);
+        let lanes = self.lanes.iter();
+        lanes.filter(|lane| self.ahead_of(lane) >= LANE_LEAD / 2).for_each(|lane| lane.ring());
+    }
+
+    fn put(&mut self, item: Item) {
         self.sent += 1;
         // An error says that nobody listens.
         let _ = self.live.send(item);
@@ -210,9 +217,17 @@ impl State {
         self.lanes.iter().for_each(|lane| lane.ring());
     }
 
+    pub(super) fn check_lanes(&self) -> Result<(), PublishError> {
+        if self.is_crowded() { Err(PublishError::Crowded) } else { Ok(()) }
+    }
+
     /// Whether one more item could push out of the channel what a lane has not received.
     pub(super) fn is_crowded(&self) -> bool {
-        let received = self.lanes.iter().map(|lane| lane.received()).min();
-        received.is_some_and(|received| self.sent.saturating_sub(received) >= LANE_LEAD)
+        self.lanes.iter().any(|lane| self.ahead_of(lane) >= LANE_LEAD)
+    }
+
+    /// Items that a lane has not received.
+    fn ahead_of(&self, lane: &Door) -> u64 {
+        self.sent.saturating_sub(lane.received())
     }
 }

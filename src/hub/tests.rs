@@ -38,7 +38,7 @@ const SMALL_BLOCKS: BlockLimits = BlockLimits {
 };
 
 /// A crowd of three has two lanes.
-const SMALL_LANES: LaneOptions = LaneOptions { most: 2, crowd: 3 };
+const SMALL_LANES: LaneOptions = LaneOptions { most: 2, crowd: 3, held_bytes: 100_000 };
 
 pub(super) struct House {
     directory: TempDir,
@@ -57,7 +57,11 @@ impl House {
     }
 
     fn with(delivery: Delivery) -> Self {
-        let mut house = Self::open(tempfile::tempdir().unwrap());
+        Self::with_lanes(delivery, SMALL_LANES)
+    }
+
+    fn with_lanes(delivery: Delivery, lanes: LaneOptions) -> Self {
+        let mut house = Self::open_with(tempfile::tempdir().unwrap(), &Limits::default(), lanes);
         assert_eq!(house.create_room("room", delivery), room_id());
         house
     }
@@ -78,18 +82,17 @@ impl House {
     }
 
     fn open(directory: TempDir) -> Self {
-        Self::open_with(directory, &Limits::default())
+        Self::open_with(directory, &Limits::default(), SMALL_LANES)
     }
 
-    fn open_with(directory: TempDir, limits: &Limits) -> Self {
+    fn open_with(directory: TempDir, limits: &Limits, lanes: LaneOptions) -> Self {
         let options = StoreOptions::directory(directory.path(), 1 << 20);
         let new = NewDatabase { log: LogId(1), secret: [0; 32] };
         let (writer, reader, opened) = Writer::open(&options, &new).unwrap();
         let metrics = Metrics::new();
         let (writer, queue, _) = DrivenWriter::new(writer, limits, &metrics);
-        let (reads_by, writes_to, boot) = (reader.clone(), queue.clone(), opened.boot);
-        let (blocks, lanes) = (SMALL_BLOCKS, SMALL_LANES);
-        let hub = Hub::with_options(reads_by, writes_to, boot, limits, &metrics, blocks, lanes);
+        let (log, queued, boot) = (reader.clone(), queue.clone(), opened.boot);
+        let hub = Hub::with_options(log, queued, boot, limits, &metrics, SMALL_BLOCKS, lanes);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         Self { directory, writer, queue, reader, hub, runtime, connections: Cell::new(1) }
     }
@@ -345,7 +348,7 @@ fn a_deleted_room_ends_for_its_members_behind_its_last_message() {
 #[test]
 fn what_the_queue_does_not_take_has_no_effect_at_all() {
     let limits = Limits { writer_queue_messages: 3, ..Limits::default() };
-    let mut house = House::open_with(tempfile::tempdir().unwrap(), &limits);
+    let mut house = House::open_with(tempfile::tempdir().unwrap(), &limits, SMALL_LANES);
     house.create_room("room", Delivery::Immediate);
     let (mut member, _) = house.subscribe(None);
     let (room, from) = (house.room(), connection(99));

@@ -88,7 +88,7 @@ impl Session {
             Action::Pong => self.send(&ServerFrame::Pong { reference }),
             Action::Join(join) => self.join(&join, reference).await?,
             Action::JoinAgain(join) => self.join_again(&join, reference).await?,
-            Action::Leave { room } => self.leave(room, reference).await,
+            Action::Leave { room } => self.leave(room, reference).await?,
             Action::Post { room, body, id } => self.post(room, body, id).await?,
             Action::Typing { room } => {
                 let identity = self.caller().identity.clone();
@@ -126,11 +126,11 @@ impl Session {
 
     async fn join_again(&self, join: &JoinRoom, reference: Option<&str>) -> Result<(), Refused> {
         let outbound = &self.connection.outbound;
-        if let Some(after) = join.after {
+        let told = if let Some(after) = join.after {
             let room = self.rooms.get(join.room).ok_or(Refusal::NoSuchRoom)?;
             let cut = room.cut(&self.connection).map_err(|_| Refusal::NoSuchRoom)?;
             let joined = self.joined(&room, join, (cut.head, cut.first, cut.count), reference);
-            self.rooms.restart(join.room, cut, after, outbound, joined);
+            self.rooms.restart(join.room, cut, after, outbound, joined)
         } else {
             let uncounted = match self.rooms.uncounted(join.room) {
                 Some((room, cursor)) => self.app.count_at(&room, cursor).await?,
@@ -138,7 +138,11 @@ impl Session {
             };
             self.rooms.tell_position(join.room, outbound, uncounted, |room, head, count| {
                 self.joined(room, join, (head, room.first(), count), reference)
-            });
+            })
+        };
+        if !told {
+            // Its end was told while this frame waited for its turn.
+            return Err(Refusal::NoSuchRoom.into());
         }
         self.connection.ring();
         Ok(())
@@ -165,7 +169,7 @@ impl Session {
         ServerFrame::Joined(frame).encode()
     }
 
-    async fn leave(&self, room: RoomId, reference: Option<&str>) {
+    async fn leave(&self, room: RoomId, reference: Option<&str>) -> Result<(), Refused> {
         // `left` is the last that is heard of the room: the acks of what was said there go first.
         self.connection.window_below(1).await;
         // So does what was said before, which a lane may still have at hand.
@@ -174,9 +178,9 @@ impl Session {
         let left = self.rooms.leave(room, &self.connection.outbound, frame.encode());
         self.connection.outbound.push_out();
         self.state().left(room);
-        if let Some(room) = left {
-            self.app.hub.presence_changed(&room);
-        }
+        // The room's end may have been told while this waited; the frame is answered all the same.
+        self.app.hub.presence_changed(&left.ok_or(Refusal::NotInRoom)?);
+        Ok(())
     }
 
     async fn post(

@@ -100,6 +100,7 @@ impl Rooms {
     }
 
     /// A leave and a join in one step. `false`: the room is not there any more.
+    #[must_use]
     pub(super) fn restart(
         &self,
         room: RoomId,
@@ -128,28 +129,31 @@ impl Rooms {
 
     /// Says where the connection is in a room; `uncounted`: how many messages there were up to
     /// there, if [`Self::uncounted`] asked for it: it stays true until a message makes it known.
-    /// Everything up to there has been queued before.
+    /// Everything up to there has been queued before. `false`: the room is not there any more.
+    #[must_use]
     pub(super) fn tell_position(
         &self,
         room: RoomId,
         outbound: &Outbound,
         uncounted: u64,
         frame: impl FnOnce(&Room, Seq, u64) -> Bytes,
-    ) {
+    ) -> bool {
         let mut inner = self.inner();
-        if let Some(subscription) = inner.get_mut(room).map(|joined| &mut joined.subscription) {
-            hand_over(subscription, outbound);
-            subscription.at(|Position { seq, count }| {
-                outbound.queue(frame(subscription.room(), seq, count.unwrap_or(uncounted)));
-            });
-        }
+        let Some(joined) = inner.get_mut(room) else { return false };
+        let subscription = &mut joined.subscription;
+        hand_over(subscription, outbound);
+        subscription.at(|Position { seq, count }| {
+            outbound.queue(frame(subscription.room(), seq, count.unwrap_or(uncounted)));
+        });
+        true
     }
 
     pub(super) fn get(&self, room: RoomId) -> Option<Arc<Room>> {
         self.inner().get(room).map(|joined| Arc::clone(joined.subscription.room()))
     }
 
-    /// Ends a room behind what it still had at hand, with the frame that says so.
+    /// Ends a room behind what it still had at hand, with the frame that says so. `None`: it is not
+    /// there any more.
     pub(super) fn leave(
         &self,
         room: RoomId,

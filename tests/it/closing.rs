@@ -24,9 +24,7 @@ async fn nothing_is_acted_upon_behind_a_goodbye() {
     let server = Parlor::start().await;
     let ann = server.person("ann").await;
     let room = ann.room("General").await;
-    let mut raw = Raw::connect(&ann).await;
-    raw.text(&json!({"type": "join_room", "roomId": room})).await;
-    raw.find("presence").await;
+    let mut raw = Raw::enter(&ann, room).await;
     raw.frame(CLOSE, b"\x03\xe8").await;
     let chat = json!({"type": "chat", "roomId": room, "message": "behind"}).to_string();
     raw.write_in_vain(&crate::raw::masked(crate::raw::TEXT, chat.as_bytes())).await;
@@ -40,9 +38,7 @@ async fn who_leaves_without_a_word_loses_nothing_it_said() {
     let (ann, ben) = (server.person("ann").await, server.person("ben").await);
     let room = ann.room("General").await;
     let mut b = ben.enter(room).await;
-    let mut raw = Raw::connect(&ann).await;
-    raw.text(&json!({"type": "join_room", "roomId": room})).await;
-    raw.find("presence").await;
+    let mut raw = Raw::enter(&ann, room).await;
     raw.text(&json!({"type": "chat", "roomId": room, "message": "last words"})).await;
     drop(raw);
     assert_eq!(b.find("chat").await["message"], "last words");

@@ -55,13 +55,26 @@ async fn the_default_file_is_accepted_and_changes_nothing() {
     fs::write(place.path().join("parlor.toml"), &default.out).unwrap();
     let file = [("PARLOR_CONFIG", "parlor.toml")];
     let check = run(place.path(), &["config", "check", "--config", "parlor.toml"], &[]).await;
-    assert_eq!((check.code, check.out.as_str(), check.err.as_str()), (Some(0), "ok\n", ""));
+    let ok = "ok: read parlor.toml\n";
+    assert_eq!((check.code, check.out.as_str(), check.err.as_str()), (Some(0), ok, ""));
+    let check = run(place.path(), &["config", "check"], &file).await;
+    assert_eq!((check.code, check.out.as_str()), (Some(0), ok), "named by the environment");
     let values = |out: &str| -> Vec<String> {
         out.lines().map(|line| line.split(" # ").next().unwrap().to_owned()).collect()
     };
     let without = run(place.path(), &["config", "show"], &[]).await;
     let with = run(place.path(), &["config", "show"], &file).await;
     assert_eq!(values(&with.out), values(&without.out));
+}
+
+/// Whoever forgot `--config` was told that all was well.
+#[tokio::test]
+async fn a_check_says_that_no_file_was_read() {
+    let place = tempfile::tempdir().unwrap();
+    fs::write(place.path().join("parlor.toml"), "nonsense").unwrap();
+    let check = run(place.path(), &["config", "check"], &[]).await;
+    let ok = "ok: no file was read, since none was named\n";
+    assert_eq!((check.code, check.out.as_str(), check.err.as_str()), (Some(0), ok, ""));
 }
 
 #[tokio::test]

@@ -66,22 +66,36 @@ pub fn app(
 }
 
 /// Lets the news of commits pass, or not.
-#[derive(Default)]
 pub struct Gate {
-    closed: Mutex<bool>,
+    /// Commits whose news may pass.
+    passes: Mutex<u64>,
     opened: Condvar,
+}
+
+impl Default for Gate {
+    /// Open.
+    fn default() -> Self {
+        Self { passes: Mutex::new(u64::MAX), opened: Condvar::default() }
+    }
 }
 
 impl Gate {
     pub fn set(&self, closed: bool) {
-        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = closed;
+        self.let_pass(if closed { 0 } else { u64::MAX });
+    }
+
+    pub fn let_pass(&self, commits: u64) {
+        *self.passes.lock().unwrap_or_else(PoisonError::into_inner) = commits;
         self.opened.notify_all();
     }
 
     pub fn pass(&self) {
-        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.opened.wait_while(closed, |closed| *closed);
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        let passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.opened.wait_while(passes, |passes| *passes == 0);
+        let mut passes = waited.unwrap_or_else(PoisonError::into_inner);
+        if *passes != u64::MAX {
+            *passes -= 1;
+        }
     }
 }
 
@@ -132,6 +146,11 @@ impl Inside {
     /// From here on no commit returns.
     pub fn hold(&self) {
         self.gate.set(true);
+    }
+
+    /// The one that waits returns, and no other.
+    pub fn release_one(&self) {
+        self.gate.let_pass(1);
     }
 
     pub fn release(&self) {

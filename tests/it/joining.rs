@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::inside::Inside;
 use crate::listening::{seqs, texts};
 use crate::support::{Parlor, Socket};
 
@@ -280,4 +281,36 @@ async fn a_deleted_room_is_left_by_all_and_gone() {
     }
     b.chat(other, "still here").await;
     assert_eq!(b.expect("chat").await["message"], "still here");
+}
+
+/// A goodbye waits for the disk to have what its connection said. When the room's end was told
+/// meanwhile, the goodbye was never answered.
+#[tokio::test]
+async fn a_goodbye_is_answered_when_the_room_ends_before_it() {
+    let server = Inside::start().await;
+    let ann = server.person("ann").await;
+    let (room, other) = (ann.room("General").await, ann.room("Other").await);
+    let mut socket = ann.enter(room).await;
+    socket.join(other).await;
+    server.hold();
+    let api = ann.api.clone();
+    let path = format!("/rooms/{room}");
+    let deleted = tokio::spawn(async move { api.delete(&path).await.status });
+    // The room is gone from the disk, and nobody has been told yet.
+    let path = format!("/rooms/{room}");
+    while ann.api.get(&path).await.status != 404 {}
+    socket.feed(&json!({"type": "chat", "roomId": other, "message": "takes a commit"})).await;
+    socket.feed(&json!({"type": "leave_room", "roomId": room, "ref": "bye"})).await;
+    socket.feed(&json!({"type": "ping", "ref": "after"})).await;
+    socket.flush().await;
+    socket.find("chat").await;
+    server.release_one();
+    let left = json!({"type": "left", "roomId": room, "reason": "deleted"});
+    assert_eq!(socket.find("left").await, left);
+    server.release();
+    let answer = socket.recv().await;
+    assert_eq!((&answer["type"], &answer["ref"]), (&json!("error"), &json!("bye")), "{answer}");
+    assert_eq!((&answer["code"], &answer["roomId"]), (&json!("not_in_room"), &json!(room)));
+    assert_eq!(socket.recv().await["ref"], "after");
+    assert_eq!(deleted.await.unwrap(), 204);
 }

@@ -246,6 +246,8 @@ async fn nobody_there_and_wrong_usage_are_told_in_a_line() {
     let ended = load(&["load", &format!("http://{free}")]).await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.err.contains("no connection to"), "{ended:?}");
+    // The first account, which it had only asked for, was called not deleted.
+    assert!(!ended.err.contains("NOT deleted"), "{ended:?}");
     let ended = load(&["load", "https://example.org"]).await;
     ended.failed_saying(&["https://", "TLS"]);
     let ended = load(&["load", "--rooms", "5", "--members", "4", "--bytes", "3"]).await;

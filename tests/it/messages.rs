@@ -140,9 +140,7 @@ async fn a_message_in_fragments_is_one_message() {
     let server = Parlor::start().await;
     let ann = server.person("ann").await;
     let room = ann.room("General").await;
-    let mut raw = Raw::connect(&ann).await;
-    raw.text(&json!({"type": "join_room", "roomId": room})).await;
-    raw.find("joined").await;
+    let mut raw = Raw::enter(&ann, room).await;
     let text = json!({"type": "chat", "roomId": room, "message": "gr\u{fc}\u{df}e"}).to_string();
     let bytes = text.as_bytes();
     // A character of two bytes is cut in the middle, and a ping comes in between.

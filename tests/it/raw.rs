@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -32,6 +32,14 @@ impl Raw {
     /// A socket behind its `hello`.
     pub async fn connect(person: &Person) -> Self {
         Self::connect_narrow(person, None).await
+    }
+
+    /// A socket in `room`, behind the snapshot of who is there.
+    pub async fn enter(person: &Person, room: u64) -> Self {
+        let mut raw = Self::connect(person).await;
+        raw.text(&json!({"type": "join_room", "roomId": room})).await;
+        raw.find("presence").await;
+        raw
     }
 
     /// The kernel holds about `receive_buffer` bytes that were not read.

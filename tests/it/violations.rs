@@ -80,10 +80,7 @@ async fn what_came_before_a_violation_has_had_its_effect() {
     let server = Parlor::start().await;
     let ann = server.person("ann").await;
     let room = ann.room("General").await;
-    let mut raw = Raw::connect(&ann).await;
-    raw.text(&json!({"type": "join_room", "roomId": room})).await;
-    raw.find("joined").await;
-    raw.find("presence").await;
+    let mut raw = Raw::enter(&ann, room).await;
     let said = json!({"type": "chat", "roomId": room, "message": "before", "id": "c1"});
     let never = json!({"type": "chat", "roomId": room, "message": "behind"});
     let bytes = [

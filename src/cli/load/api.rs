@@ -11,6 +11,7 @@ use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 
 use super::hold::error_code;
 use super::target::Target;
@@ -25,8 +26,16 @@ const ANSWER_BYTES: usize = 64 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallError {
     Refused(Refused),
-    /// Nobody answers, or nothing that can be understood.
+    /// Nobody took the call.
+    Unheard(String),
+    /// There is no answer, or none that can be understood; it may have had its effect.
     Failed(String),
+}
+
+impl CallError {
+    pub fn had_no_effect(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Unheard(_))
+    }
 }
 
 /// The server's own words.
@@ -47,7 +56,7 @@ impl fmt::Display for CallError {
                 write!(f, "{status} {}: {detail}", code.as_str())
             }
             Self::Refused(Refused { status, detail, .. }) => write!(f, "{status} {detail}"),
-            Self::Failed(reason) => f.write_str(reason),
+            Self::Unheard(reason) | Self::Failed(reason) => f.write_str(reason),
         }
     }
 }
@@ -106,7 +115,7 @@ impl Api {
         body: Option<&Value>,
     ) -> Result<Value, CallError> {
         let what = format!("{method} {path}");
-        let failed = |reason: String| CallError::Failed(format!("{what}: {reason}"));
+        let told = |reason: String| format!("{what}: {reason}");
         let uri = format!("/api/v1{path}");
         let mut request =
             Request::builder().method(method).uri(uri).header(HOST, &self.target.host);
@@ -118,32 +127,35 @@ impl Api {
         }
         let body = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
         let request = request.header(CONNECTION, "close").body(Full::new(body));
-        let request = request.map_err(|error| failed(error.to_string()))?;
-        match tokio::time::timeout(CALL_TIMEOUT, self.exchange(request)).await {
-            Ok(Ok((status, headers, body))) => read(status, &headers, &body),
-            Ok(Err(reason)) => Err(failed(reason)),
-            Err(_) => Err(failed(format!("no answer within {} s", CALL_TIMEOUT.as_secs()))),
-        }
+        let request = request.map_err(|error| CallError::Unheard(told(error.to_string())))?;
+        let (end, late) = (Instant::now() + CALL_TIMEOUT, CALL_TIMEOUT.as_secs());
+        let socket = match timeout_at(end, TcpStream::connect(self.target.addr)).await {
+            Ok(socket) => socket.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("not within {late} s")),
+        };
+        let nowhere = |why| told(format!("no connection to {}: {why}", self.target.host));
+        let socket = socket.map_err(|why| CallError::Unheard(nowhere(why)))?;
+        let (status, headers, body) = match timeout_at(end, exchange(socket, request)).await {
+            Ok(answer) => answer.map_err(|error| CallError::Failed(told(error)))?,
+            Err(_) => return Err(CallError::Failed(told(format!("no answer within {late} s")))),
+        };
+        read(status, &headers, &body)
     }
+}
 
-    async fn exchange(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<(StatusCode, HeaderMap, Bytes), String> {
-        let socket = TcpStream::connect(self.target.addr)
-            .await
-            .map_err(|error| format!("no connection to {}: {error}", self.target.host))?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(socket))
-            .await
-            .map_err(|error| format!("no connection to {}: {error}", self.target.host))?;
-        // Ends with the answer, or when its other half is dropped; a failure shows there too.
-        tokio::spawn(connection);
-        let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
-        let (head, body) = answer.into_parts();
-        let body = Limited::new(body, ANSWER_BYTES).collect().await;
-        let body = body.map_err(|error| error.to_string())?.to_bytes();
-        Ok((head.status, head.headers, body))
-    }
+async fn exchange(
+    socket: TcpStream,
+    request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, HeaderMap, Bytes), String> {
+    let handshake = http1::handshake(TokioIo::new(socket)).await;
+    let (mut sender, connection) = handshake.map_err(|error| error.to_string())?;
+    // Ends with the answer, or when its other half is dropped; a failure shows there too.
+    tokio::spawn(connection);
+    let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
+    let (head, body) = answer.into_parts();
+    let body = Limited::new(body, ANSWER_BYTES).collect().await;
+    let body = body.map_err(|error| error.to_string())?.to_bytes();
+    Ok((head.status, head.headers, body))
 }
 
 fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Value, CallError> {

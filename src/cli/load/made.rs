@@ -82,6 +82,11 @@ impl Errand<'_> {
         }
     }
 
+    /// What was asked for cannot be had. Whoever stopped the run wants no reason.
+    fn gives_up(&self, failure: Failure) -> Result<(), Failure> {
+        if self.stop.is_cancelled() { Ok(()) } else { Err(failure) }
+    }
+
     /// Asks until the answer is yes, or a no for good, or the run is stopped.
     async fn ask<T>(
         &mut self,
@@ -158,13 +163,10 @@ impl Made {
                     });
                 }
                 Err(error) => {
-                    if let CallError::Refused(_) = error {
+                    if error.had_no_effect() {
                         self.accounts.pop();
                     }
-                    if errand.stop.is_cancelled() {
-                        return Ok(());
-                    }
-                    return Err(not_signed_up(&error, errand.run));
+                    return errand.gives_up(not_signed_up(&error, errand.run));
                 }
             }
         }
@@ -192,13 +194,10 @@ impl Made {
             match errand.ask(Asked::Room, &what, call).await {
                 Ok(id) => self.rooms.last_mut().into_iter().for_each(|room| room.id = id),
                 Err(error) => {
-                    if let CallError::Refused(_) = error {
+                    if error.had_no_effect() {
                         self.rooms.pop();
                     }
-                    if errand.stop.is_cancelled() {
-                        return Ok(());
-                    }
-                    return Err(refused("a room cannot be made", &error, Asked::Room));
+                    return errand.gives_up(refused("a room cannot be made", &error, Asked::Room));
                 }
             }
         }
@@ -333,7 +332,7 @@ fn not_signed_up(error: &CallError, run: &Run) -> Failure {
 fn refused(what: &str, error: &CallError, asked: Asked) -> Failure {
     let hold = match error {
         CallError::Refused(refused) => refused.code.and_then(|code| Hold::of_error(code, asked)),
-        CallError::Failed(_) => None,
+        CallError::Unheard(_) | CallError::Failed(_) => None,
     };
     let told = hold.map(|hold| format!(" ({}: {})", hold.name(), hold.about())).unwrap_or_default();
     Failure(format!("{what}: {error}{told}"))

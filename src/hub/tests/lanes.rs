@@ -6,10 +6,10 @@ use futures_util::FutureExt;
 use proptest::prelude::*;
 
 use super::stage::{Person, SMALL, Stage, WAITING};
-use super::{connection, room_id, user};
-use crate::domain::limits::{BROADCAST_SLOTS, LANE_SLACK};
+use super::{SMALL_LANES, connection, room_id, user};
+use crate::domain::limits::{BROADCAST_SLOTS, LANE_SLACK, LANE_TURN};
 use crate::domain::{Delivery, Seq};
-use crate::hub::{Connection, Lane, LaneStep};
+use crate::hub::{Connection, Lane, LaneStep, Member};
 
 fn rung(connection: &Connection) -> bool {
     connection.rung().now_or_never().is_some()
@@ -172,27 +172,94 @@ fn who_types_pushes_nobody_off() {
     assert!(stage.people[0].rides());
 }
 
-/// In a room that delivers what is committed nobody waits for a lane, which waits for the disk.
+/// The presence of those who come and go waits for no lane.
 #[test]
 fn a_lane_that_missed_something_sends_everybody_to_the_log() {
-    let mut stage = Stage::new(Delivery::Committed, &[Some(100_000), Some(100_000)]);
-    for person in 0..2 {
-        stage.people[person].enter(&stage.house, None);
-        stage.serve(person);
+    for mut stage in [
+        Stage::filled(&[Some(100_000); 2]),
+        Stage::holding_back(SMALL_LANES.held_bytes, &[Some(100_000); 2]),
+    ] {
+        assert!(stage.say("one"));
+        let room = stage.house.room();
+        for number in 0..=BROADCAST_SLOTS as u64 {
+            let connection = connection(1_000 + number);
+            let present_as = Some("someone".into());
+            room.join(Member { connection, user: user(1_000 + number), present_as }).unwrap();
+            room.tell_presence();
+        }
+        stage.run_lanes();
+        assert!(!stage.people.iter().any(Person::rides));
+        stage.settle();
+        assert!(stage.people.iter().all(|person| person.seqs() == [1] && person.rides()));
+        assert!(stage.say("two"));
+        stage.settle();
+        assert_eq!((stage.people[0].seqs(), stage.people[1].seqs()), (vec![1, 2], vec![1, 2]));
     }
-    for _ in 0..2 * BROADCAST_SLOTS {
-        assert!(stage.say("held back"));
+}
+
+/// Everybody was put off at each commit that covered more than the channel holds.
+#[test]
+fn a_long_commit_puts_nobody_off() {
+    let mut stage = Stage::holding_back(SMALL_LANES.held_bytes, &[Some(1_000_000); 2]);
+    let (commits, each) = (5, 3 * BROADCAST_SLOTS as u64);
+    for commit in 1..=commits {
+        for _ in 0..each {
+            assert!(stage.say("held back"), "the lane was not rung in time");
+            stage.run_rung_lanes();
+        }
+        stage.people[0].read();
+        assert_eq!(stage.people[0].seqs().len() as u64, (commit - 1) * each, "not committed");
+        stage.house.commit();
+        stage.run_rung_lanes();
     }
-    stage.run_lanes();
-    stage.people[0].read();
-    assert_eq!(stage.people[0].seqs(), [0; 0], "not committed");
+    stage.people.iter_mut().for_each(Person::read);
+    let all: Vec<Seq> = (1..=commits * each).collect();
+    assert_eq!((stage.people[0].seqs(), stage.people[1].seqs()), (all.clone(), all));
+    assert!(stage.people.iter().all(Person::rides));
     stage.settle();
-    let all: Vec<Seq> = (1..=2 * BROADCAST_SLOTS as u64).collect();
+    assert_eq!(stage.fallen_behind(), 0);
+}
+
+#[test]
+fn publishers_wait_for_a_lane_and_never_for_the_disk() {
+    let mut stage = Stage::holding_back(2_000, &[Some(1_000_000); 2]);
+    for _ in 0..10 {
+        while stage.say("more") {}
+        let room = stage.house.room();
+        let mut passable = Box::pin(room.passable());
+        assert!(passable.as_mut().now_or_never().is_none());
+        stage.run_lanes();
+        assert!(passable.as_mut().now_or_never().is_some(), "nothing is committed");
+    }
+    assert!(!stage.people.iter().any(Person::rides), "more waits than a lane may hold");
+    stage.settle();
+    let all: Vec<Seq> = (1..=stage.house.room().head()).collect();
     assert_eq!((stage.people[0].seqs(), stage.people[1].seqs()), (all.clone(), all));
     assert!(stage.people.iter().all(Person::rides), "back again");
-    assert!(stage.say("heard at its commit"));
-    stage.settle();
-    assert_eq!(stage.people[1].seqs().last(), Some(&(2 * BROADCAST_SLOTS as u64 + 1)));
+    assert_eq!(stage.fallen_behind(), 2, "once each");
+}
+
+/// Publishers waited until everybody had the round, and the next commit covered little.
+#[test]
+fn publishers_go_on_while_lanes_hand_out_what_is_committed() {
+    let mut stage = Stage::holding_back(SMALL_LANES.held_bytes, &[Some(1_000_000); 4 * LANE_TURN]);
+    assert_eq!(stage.lanes.len(), 2);
+    assert!(stage.say("one"));
+    stage.house.commit();
+    let mut said = 1;
+    for _ in 0..2 {
+        assert_eq!([stage.step(0), stage.step(1)], [Some(LaneStep::More); 2]);
+        while stage.say("meanwhile") {
+            said += 1;
+        }
+    }
+    assert!(said > BROADCAST_SLOTS as u64, "{said}");
+    stage.house.commit();
+    stage.run_lanes();
+    stage.people.iter_mut().for_each(Person::read);
+    let all: Vec<Seq> = (1..=said).collect();
+    assert!(stage.people.iter().all(|person| person.seqs() == all));
+    assert_eq!(stage.fallen_behind(), 0);
 }
 
 #[test]
@@ -257,10 +324,11 @@ proptest! {
     #[test]
     fn a_lane_hands_on_what_a_receiver_does(
         delivery in prop_oneof![Just(Delivery::Immediate), Just(Delivery::Committed)],
+        held_bytes in prop_oneof![Just(500), Just(SMALL_LANES.held_bytes)],
         events in events(),
     ) {
         let sockets = [Some(100), None, Some(SMALL), None, Some(10_000), None, Some(10_000), None];
-        let mut stage = Stage::new(delivery, &sockets);
+        let mut stage = Stage::new(delivery, held_bytes, &sockets);
         let (mut said, mut time) = (0, 0);
         let enter = |stage: &mut Stage, pair: usize, after: Option<Seq>| {
             for person in [2 * pair, 2 * pair + 1] {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
 
-use super::{House, parse, post, seqs, user};
+use super::{House, LaneOptions, SMALL_LANES, parse, post, seqs, user};
 use crate::domain::{Delivery, Seq};
 use crate::hub::{Connection, Lane, LaneStep, Member, PublishError, Step, Subscription};
 use crate::transport::{Budget, Outbound};
@@ -142,20 +142,29 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) fn new(delivery: Delivery, buffers: &[Option<usize>]) -> Self {
+    pub(super) fn new(delivery: Delivery, held_bytes: usize, buffers: &[Option<usize>]) -> Self {
         let people = buffers.iter().zip(1..).map(|(buffer, number)| Person::new(number, *buffer));
         let people = people.collect();
-        Self { house: House::with(delivery), people, lanes: Vec::new() }
+        let house = House::with_lanes(delivery, LaneOptions { held_bytes, ..SMALL_LANES });
+        Self { house, people, lanes: Vec::new() }
     }
 
     /// Everybody comes in, for what comes, and boards if it can.
     pub(super) fn filled(buffers: &[Option<usize>]) -> Self {
-        let mut stage = Self::new(Delivery::Immediate, buffers);
-        for person in 0..buffers.len() {
-            stage.people[person].enter(&stage.house, None);
-            stage.serve(person);
+        Self::new(Delivery::Immediate, SMALL_LANES.held_bytes, buffers).enter_all()
+    }
+
+    /// The same in a room that delivers what is committed.
+    pub(super) fn holding_back(held_bytes: usize, buffers: &[Option<usize>]) -> Self {
+        Self::new(Delivery::Committed, held_bytes, buffers).enter_all()
+    }
+
+    fn enter_all(mut self) -> Self {
+        for person in 0..self.people.len() {
+            self.people[person].enter(&self.house, None);
+            self.serve(person);
         }
-        stage
+        self
     }
 
     pub(super) fn serve(&mut self, person: usize) {
@@ -174,6 +183,20 @@ impl Stage {
         for lane in (0..self.lanes.len()).rev() {
             while self.step(lane) == Some(LaneStep::More) {}
         }
+    }
+
+    /// As drivers do it: who is not rung does nothing.
+    pub(super) fn run_rung_lanes(&mut self) {
+        for lane in (0..self.lanes.len()).rev() {
+            if self.lanes[lane].rung().now_or_never().is_some() {
+                while self.step(lane) == Some(LaneStep::More) {}
+            }
+        }
+    }
+
+    /// How often a member had to go back to the log.
+    pub(super) fn fallen_behind(&self) -> u64 {
+        self.house.hub.metrics.fallen_behind.get()
     }
 
     /// `false`: the lanes did not let it through.
