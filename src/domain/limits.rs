@@ -167,8 +167,10 @@ pub const LANE_BATCH_BYTES: usize = 64 * 1024;
 /// commits of short messages. All lanes of a room share them, and of all rooms they are no more
 /// than the messages that wait for the disk. Past it, the lane's members read the log.
 pub const LANE_HELD_BYTES: usize = 4 * 1024 * 1024;
-/// Members that ride before a room has more than one lane.
-pub const LANE_CROWD: usize = 1_000;
+/// Members that ride on each lane of a room before it opens another.
+pub const LANE_CROWD: usize = 500;
+/// Lanes of a room, for each thread that can run one.
+pub const LANES_PER_THREAD: usize = 4;
 /// Who leaves a room waits so long for what its lane has still at hand.
 pub const LEAVE_PATIENCE: Duration = Duration::from_secs(1);
 /// Members, and for each part of a round that goes out by itself fewer, that a lane serves before

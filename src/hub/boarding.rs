@@ -29,7 +29,7 @@ impl Room {
         }
         state.lanes.retain(|lane| !lane.is_abandoned());
         let riders: usize = state.lanes.iter().map(|lane| lane.riders()).sum();
-        let wanted = if riders < self.lanes.crowd { 1 } else { self.lanes.most };
+        let wanted = (1 + riders / self.lanes.crowd).min(self.lanes.most);
         let opened = (state.lanes.len() < wanted).then(|| self.open_lane(&mut state));
         let door = state.lanes.iter().min_by_key(|lane| lane.riders())?;
         let rider = Rider::new(user, door, connection, position);

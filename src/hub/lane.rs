@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use super::intake::{Intake, Received};
 use super::rider::Rider;
 use super::state::Item;
-use crate::domain::limits::{LANE_CROWD, LANE_HELD_BYTES, LANE_SLACK, LANE_TURN};
+use crate::domain::limits::{LANE_CROWD, LANE_HELD_BYTES, LANE_SLACK, LANE_TURN, LANES_PER_THREAD};
 use crate::domain::{Seq, UserId};
 use crate::metrics::Metrics;
 use crate::mutation::{self, Mutation};
@@ -32,17 +32,18 @@ use crate::mutation::{self, Mutation};
 pub struct LaneOptions {
     /// Lanes of a crowded room.
     pub most: usize,
-    /// From so many riders on it is crowded.
+    /// Riders of each, before there is one more.
     pub crowd: usize,
     /// Bytes of frames that may wait for their commit in one lane, and one item more.
     pub held_bytes: usize,
 }
 
 impl Default for LaneOptions {
-    /// One for each thread that can run one.
+    /// Some for each thread that can run one: a thread that is done with its own takes over from
+    /// one that something else holds up.
     fn default() -> Self {
         let most = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { most, crowd: LANE_CROWD, held_bytes: LANE_HELD_BYTES }
+        Self { most: most * LANES_PER_THREAD, crowd: LANE_CROWD, held_bytes: LANE_HELD_BYTES }
     }
 }
 
