@@ -10,21 +10,29 @@ use super::lane::Door;
 use super::rider::Rider;
 use super::state::{Item, Phase, State};
 use super::{Connection, Lane, Position, Room};
+use crate::domain::limits::BROADCAST_SLOTS;
 use crate::domain::{Seq, UserId};
 
 impl Room {
-    /// Puts a member onto a lane that has received everything up to `position` by itself. `None`:
-    /// it has not. A lane that comes with it is new and wants to be driven.
+    /// Puts a member onto a lane that has received everything up to `position` by itself, and holds
+    /// nothing but what waits for its commit. `None`: it is not so. A lane that comes with it is
+    /// new and wants to be driven.
     pub(super) fn board(
         &self,
-        live: &broadcast::Receiver<Item>,
+        (live, held): (&broadcast::Receiver<Item>, Option<&Item>),
         user: UserId,
         connection: &Arc<Connection>,
         position: Position,
     ) -> Option<(Arc<Rider>, Option<Lane>)> {
         let mut state = self.state();
         let may = state.phase == Phase::Open && state.members.contains_key(&connection.id);
-        if !may || !live.is_empty() {
+        // Under the lock, under which commits are told: no lane has handed out what waits here.
+        let waits = match held {
+            None if live.is_empty() => 0,
+            Some(Item::Events { last, .. }) if !self.may_be_heard(*last) => 1 + live.len() as u64,
+            _ => return None,
+        };
+        if !may || waits > BROADCAST_SLOTS as u64 {
             return None;
         }
         state.lanes.retain(|lane| !lane.is_abandoned());
@@ -33,7 +41,7 @@ impl Room {
         let opened = (state.lanes.len() < wanted).then(|| self.open_lane(&mut state));
         let door = state.lanes.iter().min_by_key(|lane| lane.riders())?;
         let rider = Rider::new(user, door, connection, position);
-        door.board(Arc::clone(&rider), state.sent);
+        door.board(Arc::clone(&rider), state.sent - waits);
         state.listeners.remove(&connection.id);
         Some((rider, opened))
     }

@@ -56,6 +56,11 @@ impl Intake {
         self.next
     }
 
+    /// The place of the first that is not handed out.
+    pub(super) fn oldest(&self) -> u64 {
+        self.next - self.waiting.len() as u64
+    }
+
     pub(super) fn holds_back(&self) -> bool {
         self.committed.is_some()
     }
@@ -93,7 +98,7 @@ impl Intake {
 
     /// The next that may be heard, one write's worth, and the place of the first in the channel.
     pub(super) fn take(&mut self) -> (u64, Vec<Item>) {
-        let first = self.next - self.waiting.len() as u64;
+        let first = self.oldest();
         let (mut items, mut bytes) = (Vec::new(), 0);
         while bytes < LANE_BATCH_BYTES
             && self.waiting.front().is_some_and(|item| self.may_be_heard(item))

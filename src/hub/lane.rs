@@ -237,7 +237,7 @@ impl Lane {
             return LaneStep::More;
         }
         // Behind the channel: whoever boarded before something was said is in time to hear it.
-        self.riders.append(&mut self.door.take_newcomers());
+        self.let_in();
         let (first, items) = self.intake.take();
         let (parts, at) = (put_together(&items), 0);
         self.round = Round { items, first, parts, at };
@@ -254,6 +254,20 @@ impl Lane {
         self.clear_left();
         self.round.at = self.riders.len();
         LaneStep::Idle
+    }
+
+    /// Lets newcomers in. Who waits for something that the lane never had, because it was opened
+    /// or gave things up in between, finds it in the log.
+    fn let_in(&mut self) {
+        let oldest = self.intake.oldest();
+        for newcomer in self.door.take_newcomers() {
+            if newcomer.from < oldest {
+                newcomer.rider.put_off();
+                self.door.cleared(1);
+            } else {
+                self.riders.push(newcomer);
+            }
+        }
     }
 
     fn receive(&mut self) -> Received {

@@ -130,10 +130,12 @@ impl Subscription {
     }
 
     /// Leaves it to a lane of the room to hand on what is said, if it is live and has nothing at
-    /// hand. A lane that is given was opened for it and wants to be driven.
+    /// hand that may be heard. A lane that is given was opened for it and wants to be driven.
     pub fn board(&mut self) -> Option<Lane> {
-        let Way::Own(Own { live, seam: None, held: None }) = &self.way else { return None };
-        let (rider, opened) = self.room.board(live, self.user, &self.connection, self.position)?;
+        let Way::Own(Own { live, seam: None, held }) = &self.way else { return None };
+        let at_hand = (live, held.as_ref());
+        let (rider, opened) =
+            self.room.board(at_hand, self.user, &self.connection, self.position)?;
         self.way = Way::Lane(rider);
         opened
     }

@@ -220,6 +220,47 @@ fn a_long_commit_puts_nobody_off() {
     assert_eq!(stage.fallen_behind(), 0);
 }
 
+/// Where something always waits for its commit, whoever came there stayed on its own for ever.
+#[test]
+fn who_holds_only_what_waits_for_its_commit_boards() {
+    let mut stage = Stage::holding_back(SMALL_LANES.held_bytes, &[Some(1_000_000); 2]);
+    stage.people[1].leave();
+    for said in 1..=5 {
+        assert!(stage.say("held back"));
+        if said == 2 {
+            stage.house.commit();
+            stage.people[1].enter(&stage.house, None);
+        }
+        if said == 4 {
+            // The lane has received more than the member, or less.
+            stage.run_lanes();
+            stage.serve(1);
+            assert!(stage.people[1].rides());
+        }
+    }
+    stage.house.commit();
+    stage.run_lanes();
+    stage.people.iter_mut().for_each(Person::read);
+    assert_eq!(stage.people[0].seqs(), [1, 2, 3, 4, 5]);
+    assert_eq!(stage.people[1].seqs(), [3, 4, 5]);
+    assert_eq!(stage.fallen_behind(), 0);
+}
+
+/// It has nothing of what was said before it was opened.
+#[test]
+fn a_lane_opened_while_something_waits_for_its_commit_sends_its_first_to_the_log() {
+    let mut stage = Stage::holding_back(SMALL_LANES.held_bytes, &[]);
+    stage.people.push(Person::new(1, Some(1_000_000)));
+    stage.people[0].enter(&stage.house, None);
+    assert!(stage.say("held back"));
+    stage.serve(0);
+    assert!(stage.say("held back"));
+    stage.run_lanes();
+    assert!(!stage.people[0].rides());
+    stage.settle();
+    assert_eq!((stage.people[0].seqs(), stage.people[0].rides()), (vec![1, 2], true));
+}
+
 #[test]
 fn publishers_wait_for_a_lane_and_never_for_the_disk() {
     let mut stage = Stage::holding_back(2_000, &[Some(1_000_000); 2]);
