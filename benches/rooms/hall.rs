@@ -83,12 +83,15 @@ impl<'a> Hall<'a> {
     ) -> Result<Duration, Failure> {
         let began = Instant::now();
         let (answered, mut asked) = (self.heard.answered, 0);
+        let mut listened = began;
         for (due, act) in acts {
             while let left = due.saturating_sub(began.elapsed())
                 && !left.is_zero()
             {
-                if left <= REST || !self.listen()? {
-                    std::thread::sleep(left.min(REST));
+                std::thread::sleep(left.min(REST));
+                if listened.elapsed() >= REST {
+                    self.listen()?;
+                    listened = Instant::now();
                 }
             }
             self.act(act)?;
@@ -232,7 +235,7 @@ impl Ears {
     }
 
     fn take_message(&mut self, connection: usize, payload: &[u8], number: u32, arrived: u64) {
-        let (Some(room), Some(seq)) = (room_of(payload), wire::seq(payload)) else { return };
+        let (Some(room), Some(seq)) = (room_of(payload), seq_of(payload)) else { return };
         let Some(at) = self.by_id.get(&room).copied() else { return };
         let room = &mut self.rooms[at];
         let base = *room.base.get_or_insert(seq - u64::from(number));
@@ -257,6 +260,12 @@ fn room_of(payload: &[u8]) -> Option<u64> {
     let rest = payload.strip_prefix(b"{\"type\":\"chat\",\"roomId\":")?;
     let end = rest.iter().position(|byte| !byte.is_ascii_digit())?;
     std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
+}
+
+/// A room's first message after a start has something behind what is sought in all others.
+fn seq_of(payload: &[u8]) -> Option<u64> {
+    let parse = || serde_json::from_slice::<Value>(payload).ok()?["seq"].as_u64();
+    wire::seq(payload).or_else(parse)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure to read")]
