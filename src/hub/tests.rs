@@ -27,6 +27,7 @@ mod clients;
 mod committed;
 mod lanes;
 mod stage;
+mod vacant;
 
 /// A few messages make many blocks.
 const SMALL_BLOCKS: BlockLimits = BlockLimits {

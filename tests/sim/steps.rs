@@ -94,7 +94,10 @@ impl World {
             }
             Step::CreateRoom => self.create_room(),
             Step::DeleteRoom => self.delete_room(),
-            Step::Presence => self.app().hub.tell_presence(),
+            Step::Presence => {
+                let restless = self.app().hub.take_restless();
+                restless.iter().for_each(|room| room.tell_presence());
+            }
             Step::Evict => self.evict(),
             Step::Rest => self.server.as_mut().unwrap().rest(),
             Step::Clock => self.move_clock(),
