@@ -322,7 +322,9 @@ async fn tell_presence(hub: Arc<Hub>) {
         hub.restless().await;
         tokio::time::sleep(PRESENCE_GATHER).await;
         for rooms in hub.take_restless().chunks(PRESENCE_TURN) {
-            rooms.iter().for_each(|room| room.tell_presence());
+            for room in rooms {
+                room.tell_presence();
+            }
             tokio::task::yield_now().await;
         }
     }

@@ -95,8 +95,9 @@ impl World {
             Step::CreateRoom => self.create_room(),
             Step::DeleteRoom => self.delete_room(),
             Step::Presence => {
-                let restless = self.app().hub.take_restless();
-                restless.iter().for_each(|room| room.tell_presence());
+                for room in self.app().hub.take_restless() {
+                    room.tell_presence();
+                }
             }
             Step::Evict => self.evict(),
             Step::Rest => self.server.as_mut().unwrap().rest(),
