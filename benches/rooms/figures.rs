@@ -61,8 +61,8 @@ impl Row {
             let missing = counts.missing();
             let _ = write!(
                 line,
-                "\n  {:36}sent {sent}, delivered {delivered}, missing {missing}, doubled {doubled}, \
-                 out of order {out_of_order}",
+                "\n  {:36}sent {sent}, delivered {delivered}, missing {missing}, \
+                 doubled {doubled}, out of order {out_of_order}",
                 ""
             );
         }

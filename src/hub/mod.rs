@@ -2,9 +2,9 @@
 //!
 //! Lock order, never the other way round: a session's own rooms (`ws::rooms`), the hub's map of
 //! rooms, a rider, one room's state, the set of vacant rooms, a lane's newcomers, the writer's
-//! queue, the registry of connections, one connection's outbound. The list of restless rooms and the
-//! blocks of the log are locked alone. No lock is held across an await, and no two rooms are locked
-//! at once.
+//! queue, the registry of connections, one connection's outbound. The list of restless rooms and
+//! the blocks of the log are locked alone. No lock is held across an await, and no two rooms are
+//! locked at once.
 
 mod block;
 mod blocks;
