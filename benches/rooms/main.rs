@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use field::arguments::Arguments;
 use field::cores::{Cores, Machine};
+use field::end::end;
 use field::house::House;
 use field::process::Server;
 use field::task::is_chosen;
@@ -69,17 +70,7 @@ const WORKS: [(&str, &str, Work); 4] = [
 ];
 
 fn main() -> ExitCode {
-    match plan().and_then(|plan| run(&plan)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("rooms: messages are missing, doubled or out of order");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("rooms: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    end("rooms", plan().and_then(|plan| run(&plan)))
 }
 
 fn plan() -> Result<Plan, Failure> {

@@ -307,24 +307,6 @@ fn an_id_is_free_again_only_behind_its_commit() {
 }
 
 #[test]
-fn an_idle_room_is_dropped_and_whoever_still_holds_it_is_sent_away() {
-    let mut house = House::new();
-    let held = house.room();
-    house.say("on its way");
-    house.hub.evict_idle();
-    assert!(house.hub.live_room(room_id()).is_some(), "not while something is uncommitted");
-    house.commit();
-    let (member, _) = house.subscribe(None);
-    house.hub.evict_idle();
-    assert!(house.hub.live_room(room_id()).is_some(), "not while somebody is there");
-    drop(member);
-    house.hub.evict_idle();
-    assert!(house.hub.live_room(room_id()).is_none());
-    assert_eq!(held.publish(post("late"), None, 1), Err(PublishError::Closed));
-    assert_eq!(house.say("again").seq, 2);
-}
-
-#[test]
 fn a_deleted_room_ends_for_its_members_behind_its_last_message() {
     let mut house = House::new();
     let (mut live, _) = house.subscribe(None);

@@ -1,9 +1,28 @@
-//! Which rooms are looked at when idle ones are dropped.
+//! Rooms that nobody uses are dropped, and only those that may be such are looked at.
 
 use futures_util::FutureExt;
 
-use super::{House, room_id};
+use super::super::PublishError;
+use super::{House, post, room_id};
 use crate::domain::RoomId;
+
+#[test]
+fn an_idle_room_is_dropped_and_whoever_still_holds_it_is_sent_away() {
+    let mut house = House::new();
+    let held = house.room();
+    house.say("on its way");
+    house.hub.evict_idle();
+    assert!(house.hub.live_room(room_id()).is_some(), "not while something is uncommitted");
+    house.commit();
+    let (member, _) = house.subscribe(None);
+    house.hub.evict_idle();
+    assert!(house.hub.live_room(room_id()).is_some(), "not while somebody is there");
+    drop(member);
+    house.hub.evict_idle();
+    assert!(house.hub.live_room(room_id()).is_none());
+    assert_eq!(held.publish(post("late"), None, 1), Err(PublishError::Closed));
+    assert_eq!(house.say("again").seq, 2);
+}
 
 /// Once each look for idle rooms locked every live one, and all look-ups waited for it: a
 /// millisecond for ten thousand rooms, and twenty where all of them went.
