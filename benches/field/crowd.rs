@@ -1,6 +1,7 @@
 //! The members of one room: non-blocking sockets that one thread reads.
 
 use std::io::{self, IoSliceMut, Read, Write};
+use std::mem;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
@@ -96,6 +97,28 @@ impl Crowd {
 
     /// Reads what has come to some members; `false` if there was nothing for anybody.
     pub fn poll(&mut self, mut hear: impl FnMut(Heard)) -> Result<bool, Failure> {
+        let mut finder = mem::take(&mut self.finder);
+        let mut refused = self.refused.take();
+        let seqs = self.seqs;
+        let any = self.poll_texts(|member, payload, arrived| match finder.mark(payload) {
+            Some((sender, number)) => {
+                let seq = if seqs { wire::seq(payload) } else { None };
+                hear(Heard { member, sender, number, seq, arrived });
+            }
+            None if payload.starts_with(b"{\"type\":\"error\"") => {
+                refused.get_or_insert_with(|| String::from_utf8_lossy(payload).into_owned());
+            }
+            None => {}
+        });
+        (self.finder, self.refused) = (finder, refused);
+        any
+    }
+
+    /// The same with the member, the payload of each text frame, and when the kernel had it.
+    pub fn poll_texts(
+        &mut self,
+        mut hear: impl FnMut(usize, &[u8], Option<u64>),
+    ) -> Result<bool, Failure> {
         let ready = match self.epoll.wait(&mut self.events, EpollTimeout::ZERO) {
             Ok(ready) => ready,
             Err(Errno::EINTR) => 0,
@@ -107,7 +130,11 @@ impl Crowd {
         Ok(ready > 0)
     }
 
-    fn read(&mut self, number: usize, hear: &mut impl FnMut(Heard)) -> Result<(), Failure> {
+    fn read(
+        &mut self,
+        number: usize,
+        hear: &mut impl FnMut(usize, &[u8], Option<u64>),
+    ) -> Result<(), Failure> {
         let member = &mut self.members[number];
         let kept = member.partial.len();
         self.buffer[..kept].copy_from_slice(&member.partial);
@@ -118,19 +145,9 @@ impl Crowd {
         };
         self.reads += u64::from(read > 0);
         let bytes = &self.buffer[..kept + read];
-        let (finder, seqs, refused) = (&mut self.finder, self.seqs, &mut self.refused);
         let (mut pinged, mut closed) = (false, None);
         let used = wire::walk(bytes, |frame| match frame {
-            Frame::Text(payload) => match finder.mark(payload) {
-                Some((sender, mark)) => {
-                    let seq = if seqs { wire::seq(payload) } else { None };
-                    hear(Heard { member: number, sender, number: mark, seq, arrived });
-                }
-                None if payload.starts_with(b"{\"type\":\"error\"") => {
-                    refused.get_or_insert_with(|| String::from_utf8_lossy(payload).into_owned());
-                }
-                None => {}
-            },
+            Frame::Text(payload) => hear(number, payload, arrived),
             Frame::Ping => pinged = true,
             Frame::Close(reason) => closed = Some(String::from_utf8_lossy(reason).into_owned()),
         })?;

@@ -180,6 +180,8 @@ pub const LANE_TURN: usize = 64;
 pub const LANE_SLACK: usize = 64;
 /// Changes of presence are gathered this long.
 pub const PRESENCE_GATHER: Duration = Duration::from_millis(500);
+/// Rooms whose members are told of it before everybody else on the thread has a turn.
+pub const PRESENCE_TURN: usize = 64;
 /// People whose names `presence` lists; above, it tells their number alone.
 pub const PRESENCE_NAMES: usize = 200;
 /// Bytes of messages on one page of history; one event is always taken.

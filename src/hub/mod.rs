@@ -1,9 +1,10 @@
 //! Live rooms: who is in them, what was just said, who has still to hear it.
 //!
 //! Lock order, never the other way round: a session's own rooms (`ws::rooms`), the hub's map of
-//! rooms, a rider, one room's state, a lane's newcomers, the writer's queue, the registry of
-//! connections, one connection's outbound. The list of restless rooms and the blocks of the log are
-//! locked alone. No lock is held across an await, and no two rooms are locked at once.
+//! rooms, a rider, one room's state, the set of vacant rooms, a lane's newcomers, the writer's
+//! queue, the registry of connections, one connection's outbound. The list of restless rooms and
+//! the blocks of the log are locked alone. No lock is held across an await, and no two rooms are
+//! locked at once.
 
 mod block;
 mod blocks;
@@ -24,6 +25,7 @@ mod state;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod vacant;
 
 pub use block::Part;
 pub use blocks::{Begin, BlockLimits, Blocks, Find, Ticket};

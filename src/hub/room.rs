@@ -9,6 +9,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::Connection;
 use super::lane::LaneOptions;
 use super::state::{Cut, Item, Member, Phase, PublishError, State};
+use super::vacant::Vacant;
 use crate::clock::Moment;
 use crate::domain::limits::TYPING_INTERVAL_MS;
 use crate::domain::{self, Delivery, MessageBody, MessageId, Millis, Refusal, RoomId, Seq, UserId};
@@ -67,6 +68,19 @@ pub struct Room {
     pub(super) lanes: LaneOptions,
     /// Rung when a lane has received something.
     pub(super) progress: Arc<Notify>,
+    /// Told when the last member leaves.
+    vacant: Arc<Vacant>,
+}
+
+/// Who uses a room, as is found when idle ones are dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// It has members.
+    Occupied,
+    /// Nobody is there, but something of it is under way.
+    Vacant,
+    /// Nobody uses it, and it is closed now.
+    Evicted,
 }
 
 /// An ack for a connection.
@@ -87,6 +101,7 @@ impl Room {
         queue: WriteQueue,
         metrics: Arc<Metrics>,
         lanes: LaneOptions,
+        vacant: Arc<Vacant>,
     ) -> Arc<Self> {
         let head = row.head;
         Arc::new(Self {
@@ -97,6 +112,7 @@ impl Room {
             committed: watch::Sender::new(head.seq),
             lanes,
             progress: Arc::default(),
+            vacant,
         })
     }
 
@@ -255,6 +271,9 @@ impl Room {
         if let Some(member) = member.filter(|member| member.present_as.is_some()) {
             state.presence.leave(member.user);
         }
+        if state.members.is_empty() {
+            self.vacant.insert(self.id());
+        }
     }
 
     #[must_use]
@@ -267,7 +286,8 @@ impl Room {
         self.state().presence.has_changes()
     }
 
-    pub(super) fn tell_presence(&self) {
+    /// Tells the members who came and went since they were last told.
+    pub fn tell_presence(&self) {
         let mut state = self.state();
         if let Some(frame) = state.presence.take_changes(self.id()) {
             state.broadcast(Item::Presence { frame });
@@ -314,17 +334,20 @@ impl Room {
     }
 
     /// Closes the room if nobody uses it and nothing of it is on the way to the disk.
-    pub(super) fn evict_if_idle(&self) -> bool {
+    pub(super) fn evict_if_idle(&self) -> Use {
         let mut state = self.state();
+        if !state.members.is_empty() {
+            return Use::Occupied;
+        }
         let idle = state.phase == Phase::Open
-            && state.members.is_empty()
             && (state.uncommitted.is_empty() || mutation::is(Mutation::EvictedTooEarly))
             && state.inflight.is_empty()
             && (self.committed_seq() == state.head || mutation::is(Mutation::EvictedTooEarly));
-        if idle {
-            state.phase = Phase::Evicted;
+        if !idle {
+            return Use::Vacant;
         }
-        idle
+        state.phase = Phase::Evicted;
+        Use::Evicted
     }
 }
 

@@ -1,12 +1,14 @@
 //! All live rooms: loaded once when first asked for, told of commits, dropped when idle.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::BytesMut;
 use tokio::sync::{Notify, OnceCell};
 
-use super::room::Ack;
+use super::room::{Ack, Use};
+use super::vacant::Vacant;
 use super::{BlockLimits, Connection, Connections, LaneOptions, Log, Room};
 use crate::clock::Moment;
 use crate::domain::{Limits, RoomId};
@@ -25,6 +27,7 @@ pub struct Hub {
     queue: WriteQueue,
     boot: u64,
     lanes: LaneOptions,
+    pub(super) vacant: Arc<Vacant>,
     /// Rooms in which people came or went since it was last told.
     restless: Mutex<HashMap<RoomId, Arc<Room>>>,
     restless_bell: Notify,
@@ -64,6 +67,7 @@ impl Hub {
             queue,
             boot,
             lanes,
+            vacant: Arc::default(),
             restless: Mutex::default(),
             restless_bell: Notify::new(),
         })
@@ -76,7 +80,7 @@ impl Hub {
     /// The live room, loaded if need be; many who ask at once wait for one load. `None`: there is
     /// no such room.
     pub async fn room(&self, id: RoomId) -> Result<Option<Arc<Room>>, ReadError> {
-        let slot = Arc::clone(self.rooms().entry(id).or_default());
+        let slot = self.slot(id);
         if let Some(room) = slot.get() {
             return Ok(Some(Arc::clone(room)));
         }
@@ -85,7 +89,8 @@ impl Hub {
             match row {
                 Ok(Some(row)) => {
                     let (queue, metrics) = (self.queue.clone(), Arc::clone(&self.metrics));
-                    Ok(Room::new(row, self.boot, queue, metrics, self.lanes))
+                    let vacant = Arc::clone(&self.vacant);
+                    Ok(Room::new(row, self.boot, queue, metrics, self.lanes, vacant))
                 }
                 Ok(None) => Err(None),
                 Err(error) => Err(Some(error)),
@@ -101,9 +106,21 @@ impl Hub {
             };
             if rooms.get(&id).is_some_and(unused) {
                 rooms.remove(&id);
+                self.vacant.remove(id);
             }
             failed.map_or(Ok(None), Err)
         })
+    }
+
+    /// A new one is vacant until somebody comes.
+    fn slot(&self, id: RoomId) -> Slot {
+        match self.rooms().entry(id) {
+            Entry::Occupied(slot) => Arc::clone(slot.get()),
+            Entry::Vacant(entry) => {
+                self.vacant.insert(id);
+                Arc::clone(entry.insert(Slot::default()))
+            }
+        }
     }
 
     /// The room if it is live; nothing is loaded.
@@ -154,26 +171,38 @@ impl Hub {
         }
     }
 
-    /// Waits until [`Self::tell_presence`] has something to tell.
+    /// Waits until [`Self::take_restless`] has a room to give.
     pub async fn restless(&self) {
         self.restless_bell.notified().await;
     }
 
-    pub fn tell_presence(&self) {
-        let restless =
-            std::mem::take(&mut *self.restless.lock().unwrap_or_else(PoisonError::into_inner));
-        for room in restless.values() {
-            room.tell_presence();
-        }
+    /// Rooms whose members are to be told who came and went.
+    #[must_use]
+    pub fn take_restless(&self) -> Vec<Arc<Room>> {
+        let mut restless = self.restless.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *restless).into_values().collect()
     }
 
     /// Drops rooms that nobody uses. They are loaded again when asked for.
     pub fn evict_idle(&self) {
-        self.rooms().retain(|_, slot| match slot.get() {
-            Some(room) => !room.evict_if_idle(),
-            // Somebody is loading it, unless nobody is left who would.
-            None => Arc::strong_count(slot) > 1,
-        });
+        for id in self.vacant.take() {
+            // Locked anew for each: whoever asks for a room does not wait for all of them.
+            let mut rooms = self.rooms();
+            let Some(slot) = rooms.get(&id) else { continue };
+            let found = match slot.get() {
+                Some(room) => room.evict_if_idle(),
+                // Somebody is loading it, unless nobody is left who would.
+                None if Arc::strong_count(slot) > 1 => Use::Vacant,
+                None => Use::Evicted,
+            };
+            match found {
+                Use::Occupied => {}
+                Use::Vacant => self.vacant.insert(id),
+                Use::Evicted => {
+                    rooms.remove(&id);
+                }
+            }
+        }
     }
 }
 

@@ -27,6 +27,7 @@ mod clients;
 mod committed;
 mod lanes;
 mod stage;
+mod vacant;
 
 /// A few messages make many blocks.
 const SMALL_BLOCKS: BlockLimits = BlockLimits {
@@ -303,24 +304,6 @@ fn an_id_is_free_again_only_behind_its_commit() {
     assert!((&mut outcome).now_or_never().is_some());
     let find = |snapshot: &crate::store::Snapshot| snapshot.by_client_id(user(1), &id, room_id());
     assert_eq!(house.reader.read_now(find).unwrap().unwrap().stamp.seq, 1);
-}
-
-#[test]
-fn an_idle_room_is_dropped_and_whoever_still_holds_it_is_sent_away() {
-    let mut house = House::new();
-    let held = house.room();
-    house.say("on its way");
-    house.hub.evict_idle();
-    assert!(house.hub.live_room(room_id()).is_some(), "not while something is uncommitted");
-    house.commit();
-    let (member, _) = house.subscribe(None);
-    house.hub.evict_idle();
-    assert!(house.hub.live_room(room_id()).is_some(), "not while somebody is there");
-    drop(member);
-    house.hub.evict_idle();
-    assert!(house.hub.live_room(room_id()).is_none());
-    assert_eq!(held.publish(post("late"), None, 1), Err(PublishError::Closed));
-    assert_eq!(house.say("again").seq, 2);
 }
 
 #[test]

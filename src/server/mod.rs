@@ -20,7 +20,9 @@ use crate::auth::{RandomError, random};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::Millis;
-use crate::domain::limits::{EVICTION_INTERVAL, HTTP_CONNECTIONS, PRESENCE_GATHER, STOP_DEADLINE};
+use crate::domain::limits::{
+    EVICTION_INTERVAL, HTTP_CONNECTIONS, PRESENCE_GATHER, PRESENCE_TURN, STOP_DEADLINE,
+};
 use crate::http::{self, Readiness, Streams};
 use crate::hub::{Hub, News, NewsReceiver};
 use crate::metrics::Metrics;
@@ -319,7 +321,12 @@ async fn tell_presence(hub: Arc<Hub>) {
     loop {
         hub.restless().await;
         tokio::time::sleep(PRESENCE_GATHER).await;
-        hub.tell_presence();
+        for rooms in hub.take_restless().chunks(PRESENCE_TURN) {
+            for room in rooms {
+                room.tell_presence();
+            }
+            tokio::task::yield_now().await;
+        }
     }
 }
 

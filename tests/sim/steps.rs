@@ -94,7 +94,11 @@ impl World {
             }
             Step::CreateRoom => self.create_room(),
             Step::DeleteRoom => self.delete_room(),
-            Step::Presence => self.app().hub.tell_presence(),
+            Step::Presence => {
+                for room in self.app().hub.take_restless() {
+                    room.tell_presence();
+                }
+            }
             Step::Evict => self.evict(),
             Step::Rest => self.server.as_mut().unwrap().rest(),
             Step::Clock => self.move_clock(),
