@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn what_will_be_refused_is_not_waited_for() {
         let whole_frames = |bytes: &[u8]| Boundary::default().whole_frames(bytes, 10);
-        let too_long = [0x81, 0x80 | 11, 0, 0, 0];
+        let too_long = [0x81, 0x8b, 0, 0, 0];
         let far_too_long = [0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4];
         let no_such_kind = [0x83, 0x80, 0, 0, 0, 0];
         assert_eq!(whole_frames(&[&TEXT[..], &no_such_kind].concat()), 14);

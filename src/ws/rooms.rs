@@ -16,7 +16,8 @@ pub(super) struct Rooms(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// By id. Boxed, since most have one, and a list makes room for four.
+    /// By id.
+    #[expect(clippy::vec_box, reason = "most have one, and a list makes room for four at once")]
     rooms: Vec<Box<Joined>>,
     /// Joins so far: tells a join from an earlier one of the same room.
     joins: u64,

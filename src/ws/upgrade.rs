@@ -61,13 +61,11 @@ async fn upgrade(State(sessions): State<Arc<Sessions>>, mut request: Request) ->
 /// The socket from under HTTP, and the buffer with what it had read of the frames: 8 KiB, not to be
 /// held for as long as the connection lives.
 fn raw_socket(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
-    match upgraded.downcast::<TokioIo<PatientStream>>() {
-        Ok(Parts { io, read_buf, .. }) => Some((io.into_inner().into_inner(), read_buf)),
-        Err(_) => {
-            tracing::error!("an upgraded connection is not one of ours");
-            None
-        }
-    }
+    let Ok(Parts { io, read_buf, .. }) = upgraded.downcast::<TokioIo<PatientStream>>() else {
+        tracing::error!("an upgraded connection is not one of ours");
+        return None;
+    };
+    Some((io.into_inner().into_inner(), read_buf))
 }
 
 /// The answer to the client's key; `None` for anything but a WebSocket handshake of version 13.
