@@ -153,6 +153,7 @@ test(`after ${CUTS} cuts everyone holds exactly the log`, {timeout: 180_000}, as
     people.push(new Person(parlor, dice));
   }
   let over = false;
+  context.after(() => { over = true; });
   const talking = people.map((person, number) => person.talk(`p${number}`, () => over));
   for (const share of [0.3, 0.6]) {
     await until("cuts", () => proxy.cuts >= CUTS * share, PATIENCE);

@@ -56,6 +56,7 @@ class Pair {
   #upstream;
   #budget; // Bytes until it is cut; those of both directions count.
   #kind;
+  #isSocket = false; // Only sockets are cut.
   #done = false;
 
   constructor(proxy, dice, client, upstream) {
@@ -74,10 +75,9 @@ class Pair {
 
   #forward(from, to) {
     let last = Promise.resolve(); // What passes later may not overtake.
-    let isSocket = null;
     from.on("data", (bytes) => {
-      isSocket ??= from === this.#upstream || bytes.toString("latin1").startsWith(HANDSHAKE);
-      this.#isSocket ||= from === this.#client && isSocket;
+      // Some clients take a connection that HTTP calls have used before.
+      this.#isSocket ||= from === this.#client && bytes.toString("latin1").startsWith(HANDSHAKE);
       const allowed = this.#take(bytes.length);
       const passed = bytes.subarray(0, allowed);
       last = last.then(() => this.#later()).then(() => {
@@ -89,8 +89,6 @@ class Pair {
       if (this.#kind !== "silent" || !this.#done) to.destroy();
     }));
   }
-
-  #isSocket = false;
 
   #take(length) {
     if (!this.#proxy.cutting || !this.#isSocket) return length;

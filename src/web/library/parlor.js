@@ -111,7 +111,8 @@ export class Core {
     this.loaded = false; // Whether what was kept is known.
     this.unsent = 0;
     this.inFlight = 0;
-    this.counter = 0;
+    this.counter = 0; // Of messages, in their ids.
+    this.joins = 0;
     this.order = 0;
     this.watching = false;
   }
@@ -444,8 +445,8 @@ export class Core {
 
   /** From the last message that the application was handed on. */
   sendJoin(room) {
-    this.counter += 1;
-    Object.assign(room, {queue: [], behind: false, joined: false, ref: `j${this.counter}`});
+    this.joins += 1;
+    Object.assign(room, {queue: [], behind: false, joined: false, ref: `j${this.joins}`});
     room.sentAfter = room.leaving ? undefined : room.cursor;
     const {roomId, sentAfter: after, ref} = room;
     const log = after === undefined ? undefined : room.log;
