@@ -63,7 +63,7 @@ class Pair {
     [this.#proxy, this.#dice, this.#client, this.#upstream] = [proxy, dice, client, upstream];
     this.#kind = KINDS[dice.whole(0, KINDS.length - 1)];
     // Some within the handshake, most at any time after it.
-    this.#budget = dice.chance(0.1) ? dice.whole(0, 900) : 900 + dice.spread(1, 8000);
+    this.#budget = dice.chance(0.1) ? dice.whole(0, 900) : 900 + dice.spread(1, 16_000);
     this.delay = dice.chance(0.5) ? 0 : dice.whole(1, 8);
     for (const socket of [client, upstream]) socket.setNoDelay(true).on("error", () => {});
     this.closed = Promise.all([client, upstream].map(

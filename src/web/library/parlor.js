@@ -722,7 +722,8 @@ export class Core {
     const free = Math.max(this.bounds.maxUnsent - this.unsent, 0);
     for (const kept of entries.slice(0, free)) {
       this.order = Math.max(this.order, kept.order);
-      this.stored.set(kept.key, {...kept, sent: false, accepted: false, saved: true});
+      const entry = {...kept, sent: false, accepted: false, saved: true, restored: true};
+      this.stored.set(kept.key, entry);
       this.unsent += 1;
     }
     for (const room of this.rooms.values()) {
@@ -750,7 +751,8 @@ export class Core {
       room.outbox.push(entry);
     }
     if (!found) return;
-    room.outbox.sort((one, other) => one.order - other.order);
+    const rank = (entry) => (entry.restored ? 0 : 1);
+    room.outbox.sort((one, other) => rank(one) - rank(other) || one.order - other.order);
     this.event(room, "restored", {unsent: room.outbox.map(shown)});
   }
 }
