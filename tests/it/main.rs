@@ -22,6 +22,7 @@ mod http_edge;
 mod ids;
 mod inside;
 mod joining;
+mod js;
 mod killing;
 mod limits;
 mod listening;

@@ -10,23 +10,25 @@ const REQUIRED: [&str; 5] =
     ["README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE-MIT", "LICENSE-APACHE"];
 
 /// Not ours to word: standard texts, and what programs write.
-const FOREIGN: [&str; 6] = [
+const FOREIGN: [&str; 7] = [
     "LICENSE-",
     "Cargo.lock",
     "fuzz/Cargo.lock",
     "fuzz/seeds/",
     "benches/peers/Cargo.lock",
     "benches/peers/package-lock.json",
+    "tests/js/package-lock.json",
 ];
 
 /// What building and measuring leave behind.
-const OUTPUT: [&str; 6] = [
+const OUTPUT: [&str; 7] = [
     "fuzz/target",
     "fuzz/corpus",
     "fuzz/artifacts",
     "fuzz/coverage",
     "benches/peers/target",
     "benches/peers/node_modules",
+    "tests/js/node_modules",
 ];
 
 /// Where nothing is looked for when git cannot say what belongs to the repository.
