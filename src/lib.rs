@@ -52,6 +52,9 @@
 //! has the order of a run, `member` and `sender` are its connections, `hearing` and `tally` decide
 //! what is missing, doubled or out of order, and `hold` names the limit that a refusal tells of.
 //!
+//! Clients written in JavaScript have a library, `src/web/library`: one file, whose `Core` decides
+//! without I/O, as `ws::state` does here, and which `tests/js` tries.
+//!
 //! # Who may use whom
 //!
 //! Lower never uses higher, and the members of one `{}` never use each other; a test holds it:

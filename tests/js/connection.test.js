@@ -80,7 +80,8 @@ test("after a fatal close nothing comes back by itself, and nobody waits in vain
   const pulled = codeOf(room[Symbol.asyncIterator]().next());
   const said = codeOf(room.send("hi"));
   socket.end(1008);
-  assert.deepEqual([await pulled, await said, errors[0][1].code], ["protocol", "protocol", "protocol"]);
+  const codes = [await pulled, await said, errors[0][1].code];
+  assert.deepEqual(codes, ["protocol", "protocol", "protocol"]);
   world.pass(1e8);
   assert.equal(world.sockets.length, 1);
   parlor.reconnect();
@@ -134,6 +135,30 @@ test("a wish to come back at once is heard while waiting", () => {
   assert.equal(world.sockets.length, 2);
   world.pass(1000);
   assert.equal(world.sockets.length, 2);
+});
+
+test("when the browser is online again, it comes back at once, or asks at once", () => {
+  let online;
+  globalThis.addEventListener = (type, listener) => { if (type === "online") online = listener; };
+  globalThis.removeEventListener = (type, listener) => { if (listener === online) online = null; };
+  try {
+    const world = new World();
+    const {parlor, socket} = world.joined();
+    online();
+    world.pass(0);
+    assert.equal(socket.of("ping").length, 1);
+    socket.end();
+    online();
+    assert.equal(world.sockets.length, 2);
+    world.socket.end(1008);
+    online();
+    assert.deepEqual([world.sockets.length, parlor.state], [2, "failed"]);
+    parlor.close();
+    assert.equal(online, null);
+  } finally {
+    delete globalThis.addEventListener;
+    delete globalThis.removeEventListener;
+  }
 });
 
 test("frames that are no objects, or unknown, do no harm", () => {

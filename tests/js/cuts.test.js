@@ -122,7 +122,7 @@ function holdsTheLog({room, held}, log) {
   assert.deepEqual([...held.values()], log, place);
 }
 
-/** Everything said is in the log once, where its receipt says, in the order in which it was said. */
+/** Everything said is in the log once, where its receipt says, in the order of saying. */
 function saidOnce({sends}, logs) {
   for (const [address, log] of logs) {
     const places = new Map();
@@ -200,6 +200,7 @@ function report(proxy, people, logs, views) {
   const jumps = count([...logs.values()].map((log) => log.filter(({prev}) => prev).length));
   const ghosts = count(views.map(({retracted}) => retracted));
   const again = people.flatMap(({sends}) => sends).filter(({receipt}) => receipt.duplicate).length;
-  console.log(`cuts ${proxy.cuts} ${JSON.stringify(proxy.byKind)}; said ${said}, stored ${stored}, ` +
+  const {cuts, byKind} = proxy;
+  console.log(`cuts ${cuts} ${JSON.stringify(byKind)}; said ${said}, stored ${stored}, ` +
     `acknowledged as duplicates ${again}; jumps ${jumps}, taken back ${ghosts}`);
 }

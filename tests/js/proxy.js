@@ -2,8 +2,8 @@
 // cuts them after any byte, in either direction. A cut is of one of three kinds:
 //
 // - both: both ends learn of it at once;
-// - lingering: the client learns of it at once; the server is still given what was on its way, late,
-//   so that an old connection speaks and closes after the new one has opened;
+// - lingering: the client learns of it at once; the server is still given what was on its way,
+//   late, so that an old connection speaks and closes after the new one has opened;
 // - silent: nothing passes any more, and nobody is told; the client gives up by itself and opens
 //   another connection before the close of this one arrives.
 

@@ -25,7 +25,8 @@ class ModelServer {
 
   accept(socket, userId) {
     const link = {socket, userId, taken: 0, out: [], joined: new Set(), open: true, awaits: null};
-    link.out.push({type: "hello", version: 1, userId, log: "log", heartbeatMs: 1e9, limits: LIMITS});
+    const hello = {type: "hello", version: 1, userId, log: "log"};
+    link.out.push({...hello, heartbeatMs: 1e9, limits: LIMITS});
     this.links.add(link);
   }
 
@@ -37,6 +38,7 @@ class ModelServer {
     if (!frame) return;
     link.taken += 1;
     const room = this.rooms.get(frame.roomId);
+    if (frame.type === "ping") link.out.push({type: "pong"});
     if (frame.type === "join_room") this.join(link, room, frame);
     if (frame.type === "chat") this.chat(link, room, frame);
   }
@@ -167,10 +169,11 @@ class Client {
   /** The next frame to one of its sockets, or the end of it. */
   deliver(link) {
     const {socket} = link;
-    if (socket.readyState >= 2) return; // Given up, or over.
+    if (socket.readyState === 3) return;
     const frame = link.out.shift();
     if (frame) {
-      socket.readyState = 1;
+      // What has arrived is told of even if the client has given the connection up.
+      socket.readyState = Math.max(socket.readyState, 1);
       socket.says(frame);
     } else if (!link.open) {
       this.lose(link);
@@ -223,13 +226,11 @@ async function turn() {
 
 /** Until nothing is under way any more. */
 async function calm(server, clients, owner) {
-  const isDone = ({sends, views}) => sends.every(({settled}) => settled) && views.every(({room}) => {
-    const log = server.rooms.get(room.roomId).log;
-    return room.cursor === (log.at(-1)?.seq ?? 0);
-  });
+  const hasAll = ({room}) =>
+    room.cursor === (server.rooms.get(room.roomId).log.at(-1)?.seq ?? 0);
+  const isDone = ({sends, views}) => sends.every(({settled}) => settled) && views.every(hasAll);
   for (let round = 0; round < 3000 && !clients.every(isDone); round += 1) {
     for (const client of clients) {
-      client.step = Client.prototype.step;
       while (client.ended.length > 0) client.ended.shift().end();
       client.say = () => {};
       client.step();

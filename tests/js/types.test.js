@@ -114,9 +114,11 @@ test("the codes of the library are in its README and in its types", async () => 
   const [source, types, readme] = await Promise.all(
     ["parlor.js", "parlor.d.ts", "README.md"].map((name) => readFile(join(LIBRARY, name), "utf8")),
   );
-  const codes = new Set([...source.matchAll(/new ParlorError\(\s*"([a-z_]+)"/g)].map(([, code]) => code));
+  const made = source.matchAll(/new ParlorError\(\s*"([a-z_]+)"/g);
+  const codes = new Set([...made].map(([, code]) => code));
   assert.ok(codes.size > 10);
-  const ofTheServer = ["unauthorized", "invalid", "id_conflict", "message_too_large", "too_many_rooms"];
+  const ofTheServer =
+    ["unauthorized", "invalid", "id_conflict", "message_too_large", "too_many_rooms"];
   for (const code of codes) {
     assert.ok(types.includes(`| "${code}"`), code);
     if (!ofTheServer.includes(code)) assert.ok(readme.includes(`| \`${code}\` |`), code);

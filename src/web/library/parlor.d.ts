@@ -115,7 +115,7 @@ export interface RoomInfo {
 
 export interface Message {
   roomId: number;
-  /** Its place in the room: rising, the same for everyone, with gaps after a crash of the server. */
+  /** Its place in the room: rising, the same for everyone, with gaps after a server's crash. */
   seq: number;
   userId: number;
   username: string;
@@ -237,7 +237,7 @@ export interface RoomEvents {
  * connection breaks comes again. Without either, messages wait in a bounded queue.
  *
  * The loop ends when the room is left, and throws if that has an error, or when the connection is
- * given up (`unauthorized`, `protocol`); once that is mended, another loop goes on where it stopped.
+ * given up (`unauthorized`, `protocol`); once that is mended, another loop goes on from there.
  */
 export class Room implements AsyncIterable<Message> {
   private constructor();

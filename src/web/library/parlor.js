@@ -82,10 +82,10 @@ function errorOf(frame) {
  * done about it, in order; `wakeAt()` says when `step(now, "tick")` is due. For `Parlor` below and
  * for tests.
  *
- * Effects, by their `do`: `connect` and `hangUp` {generation}, `transmit` {frame}, `resolve` {room},
- * `refresh`, `load` {userId}, `save` {entry}, `forget` {entry}, `settle` {entry, receipt | error},
- * `heard` {entry, receipt}, `message` {room, message}, `end` {room, error?}, `interrupt` {error},
- * `recovered`, `event` {room?, type, detail}.
+ * Effects, by their `do`: `connect` and `hangUp` {generation}, `transmit` {frame}, `resolve`
+ * {room}, `refresh`, `load` {userId}, `save` {entry}, `forget` {entry}, `settle` {entry, receipt
+ * | error}, `heard` {entry, receipt}, `message` {room, message}, `end` {room, error?},
+ * `interrupt` {error}, `recovered`, `event` {room?, type, detail}.
  */
 export class Core {
   constructor({random, prefix, token, expiresAt, userId, cookie = false, bounds = {}}) {
@@ -287,11 +287,17 @@ export class Core {
     for (const room of this.rooms.values()) this.refuseAll(room, error);
   }
 
-  /** At once, if it only waits: the network is back, say. */
+  /** At once, if it only waits; also after a failure. */
   reconnect() {
     if (this.link === "failed") this.effect("recovered");
     if (this.link === "failed") this.link = "waiting";
     this.connect();
+  }
+
+  /** The network is back: a pause is over, and a connection is asked whether it still lives. */
+  wake() {
+    if (this.link === "waiting") this.connect();
+    if (this.link === "open") this.pingAt = Math.min(this.pingAt, this.now);
   }
 
   close() {
@@ -524,7 +530,7 @@ export class Core {
     else if (room.behind && room.joined && this.link === "open") this.sendJoin(room);
   }
 
-  /** What was heard between the two was lost in a crash of the server, and is sent again if ours. */
+  /** What was heard between the two is lost in a crash, and sent again if it is ours. */
   retract(room, after, before) {
     for (const entry of room.outbox) {
       if (entry.heardAs > after && entry.heardAs < before) entry.heardAs = undefined;
@@ -900,7 +906,8 @@ export class Room extends Emitter {
     if (end || !this.#iterating) {
       this.#stop();
       if (this.#done) this.#done = {};
-      return end?.error ? Promise.reject(end.error) : Promise.resolve({value: undefined, done: true});
+      if (end?.error) return Promise.reject(end.error);
+      return Promise.resolve({value: undefined, done: true});
     }
     return new Promise((resolve, reject) => {
       this.#waiting.push({resolve, reject});
@@ -965,7 +972,7 @@ export class Parlor extends Emitter {
   #performing = false;
   #sent = new Map(); // What `send` promised: entry to what settles it.
   #requests = 0;
-  #online = () => this.#step("reconnect");
+  #online = () => this.#step("wake");
 
   /** Makes an account and goes in. */
   static signUp(url, credentials, options) {
@@ -1010,7 +1017,7 @@ export class Parlor extends Emitter {
 
   /**
    * Enters a room, by its slug or id, and stays in it whatever happens to the connection. With
-   * `after`, everything behind that seq comes first (0: everything); without, what is said from now.
+   * `after`, everything behind that seq comes first (0: all of it); without, what is said from now.
    */
   join(address, {after, log} = {}) {
     const {rooms, bounds, link} = this.#core;
