@@ -27,6 +27,7 @@ mod clients;
 mod committed;
 mod lanes;
 mod stage;
+mod twins;
 mod vacant;
 
 /// A few messages make many blocks.
