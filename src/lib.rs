@@ -15,7 +15,9 @@
 //! # Where a message goes, line by line
 //!
 //! 1. **Read.** `ws::session` (`Session::inbound`) reads messages from `transport::reader`, and
-//!    what came with them (`Session::what_is_there`).
+//!    what came with them (`Session::what_is_there`). A connection holds a parser and bytes only
+//!    while there is something for it (`transport::boundary` sees where frames end), and sets no
+//!    timer: `ws::heartbeats` takes the pulses of all.
 //! 2. **Decoded.** `ws::state` (`State::on_text`) has `protocol::client` (`decode`) make a frame of
 //!    the text and decides what is to be done; `ws::act` (`Session::perform`) does it.
 //! 3. **Once.** `app::messages` (`App::post`), which HTTP calls too, checks the rate and, for a

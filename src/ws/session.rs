@@ -198,9 +198,10 @@ impl Session {
         tokio::select! {
             biased;
             code = self.connection.closed() => Some(code),
-            code = self.inbound(reader, sessions) => code,
-            never = self.delivery() => match never {},
             () = self.connection.outbound.drive() => None,
+            // Takes one turn at a time; who sends without end would take all there are.
+            never = self.delivery() => match never {},
+            code = self.inbound(reader, sessions) => code,
         }
     }
 
