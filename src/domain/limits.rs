@@ -161,11 +161,13 @@ pub const BROADCAST_SLOTS: usize = 32;
 /// Items that a room may be ahead of a lane before publishers wait for it; the rest of the channel
 /// is for what waits for nobody.
 pub const LANE_LEAD: u64 = BROADCAST_SLOTS as u64 - 8;
+/// Items that wait for their commit before a lane is rung to take them in.
+pub const LANE_INTAKE: u64 = LANE_LEAD / 2;
 /// Bytes of frames that a lane puts together for one write, and one item more.
 pub const LANE_BATCH_BYTES: usize = 64 * 1024;
 /// Bytes of frames that wait for their commit in one lane, and one item more: those of some full
-/// commits of short messages. All lanes of a room share them, and of all rooms they are no more
-/// than the messages that wait for the disk. Past it, the lane's members read the log.
+/// commits of short messages. All lanes of a room share the bytes. Past it, the lane's members read
+/// the log.
 pub const LANE_HELD_BYTES: usize = 4 * 1024 * 1024;
 /// Members that ride on each lane of a room before it opens another.
 pub const LANE_CROWD: usize = 500;

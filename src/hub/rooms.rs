@@ -199,7 +199,9 @@ impl Hub {
                 Use::Occupied => {}
                 Use::Vacant => self.vacant.insert(id),
                 Use::Evicted => {
-                    rooms.remove(&id);
+                    let evicted = rooms.remove(&id);
+                    drop(rooms);
+                    drop(evicted);
                 }
             }
         }

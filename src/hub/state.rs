@@ -11,7 +11,7 @@ use super::inflight::InFlight;
 use super::lane::Door;
 use super::presence::Presence;
 use crate::clock::Moment;
-use crate::domain::limits::{BROADCAST_SLOTS, LANE_LEAD, SEQ_JUMP};
+use crate::domain::limits::{BROADCAST_SLOTS, LANE_INTAKE, LANE_LEAD, SEQ_JUMP};
 use crate::domain::{MessageId, Millis, Refusal, SAFE_INTEGER_END, Seq, Stamp, UserId};
 use crate::mutation::{self, Mutation};
 use crate::store::Head;
@@ -203,7 +203,7 @@ impl State {
     pub(super) fn broadcast_held(&mut self, item: Item) {
         self.put(item);
         let lanes = self.lanes.iter();
-        lanes.filter(|lane| self.ahead_of(lane) >= LANE_LEAD / 2).for_each(|lane| lane.ring());
+        lanes.filter(|lane| self.ahead_of(lane) >= LANE_INTAKE).for_each(|lane| lane.ring());
     }
 
     fn put(&mut self, item: Item) {

@@ -13,6 +13,7 @@ use tokio::sync::broadcast::{self, error::TryRecvError};
 use super::rider::Rider;
 use super::state::{Cut, Item};
 use super::{Connection, Lane, Part, Room};
+use crate::domain::limits::BROADCAST_SLOTS;
 use crate::domain::{Seq, UserId};
 use crate::mutation::{self, Mutation};
 
@@ -207,6 +208,10 @@ impl Subscription {
         }
         if self.cursor >= seam {
             if let Way::Own(own) = &mut self.way {
+                // More has passed than its receiver holds: it has not caught up yet.
+                if own.live.len() > BROADCAST_SLOTS {
+                    return self.fall_behind();
+                }
                 own.seam = None;
                 self.room.metrics.member_moved(false, true);
             }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::domain::RoomId;
 
-/// Each is a live room, or one on its way there.
+/// Each is a live room, or one on its way there, or one that has just been deleted.
 #[derive(Debug, Default)]
 pub(super) struct Vacant(Mutex<HashSet<RoomId>>);
 

@@ -11,6 +11,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::OpCode;
 pub(super) struct Boundary {
     /// The last whole frame leaves its message unfinished.
     within_message: bool,
+    /// Bytes of that message so far.
+    unfinished: usize,
 }
 
 impl Boundary {
@@ -37,9 +39,15 @@ impl Boundary {
             };
             if let OpCode::Data(_) = header.opcode {
                 self.within_message = !header.is_final;
+                self.unfinished = if header.is_final { 0 } else { self.unfinished + payload };
             }
             start = end;
         }
+    }
+
+    /// Bytes of a message of which more frames are to come, without their headers.
+    pub(super) fn unfinished(&self) -> usize {
+        self.unfinished
     }
 
     pub(super) fn is_within_message(&self) -> bool {
@@ -71,11 +79,11 @@ mod tests {
     fn a_message_is_unfinished_until_its_last_frame_whatever_comes_between() {
         let mut boundary = Boundary::default();
         assert_eq!(boundary.whole_frames(&BEGINNING, 10), BEGINNING.len());
-        assert!(boundary.is_within_message());
+        assert_eq!((boundary.is_within_message(), boundary.unfinished()), (true, 2));
         assert_eq!(boundary.whole_frames(&PING, 10), PING.len());
-        assert!(boundary.is_within_message());
+        assert_eq!((boundary.is_within_message(), boundary.unfinished()), (true, 2));
         assert_eq!(boundary.whole_frames(&END, 10), END.len());
-        assert!(!boundary.is_within_message());
+        assert_eq!((boundary.is_within_message(), boundary.unfinished()), (false, 0));
     }
 
     #[test]

@@ -24,9 +24,6 @@ use super::boundary::Boundary;
 use super::{Budget, Outbound};
 use crate::domain::limits::{CONTROL_WRITE_BYTES, READ_BUFFER_BYTES};
 
-/// A control frame's header with its mask.
-const CONTROL_HEADER_BYTES: usize = 6;
-
 thread_local! {
     static BUFFER: RefCell<[u8; READ_BUFFER_BYTES]> =
         const { RefCell::new([0; READ_BUFFER_BYTES]) };
@@ -78,9 +75,7 @@ pub struct MessageReader<R> {
     /// The beginning of a frame whose end has not come.
     cut: Vec<u8>,
     parser: Option<Box<Parser>>,
-    /// Bytes read since the last whole message.
-    unfinished: usize,
-    /// How many of them are charged to the budget: those beyond one buffer.
+    /// Bytes of unfinished messages that are charged to the budget: those beyond one buffer.
     charged: usize,
 }
 
@@ -99,7 +94,6 @@ impl<R> MessageReader<R> {
             boundary: Boundary::default(),
             cut: Vec::new(),
             parser: None,
-            unfinished: 0,
             charged: 0,
         };
         reader.sort(read_already);
@@ -119,16 +113,6 @@ impl<R> MessageReader<R> {
                 }
                 Err(error) => return Some(Err(read_end(&error))),
             };
-            match &message {
-                Message::Text(_) | Message::Binary(_) => {
-                    self.forget(self.unfinished.saturating_sub(self.cut.len()));
-                }
-                // A fragmented message may be around it, and stays charged.
-                Message::Ping(payload) | Message::Pong(payload) => {
-                    self.forget(payload.len() + CONTROL_HEADER_BYTES);
-                }
-                Message::Close(_) | Message::Frame(_) => {}
-            }
             return Some(match message {
                 Message::Text(text) => Ok(Inbound::Text(text)),
                 Message::Binary(_) => Err(ReadEnd::Binary),
@@ -139,26 +123,19 @@ impl<R> MessageReader<R> {
         }
     }
 
-    /// `bytes` of those read are no longer held.
-    fn forget(&mut self, bytes: usize) {
-        self.unfinished = self.unfinished.saturating_sub(bytes);
-        let charged = self.charged.min(self.unfinished.saturating_sub(READ_BUFFER_BYTES));
-        self.options.input.give_back(self.charged - charged);
-        self.charged = charged;
-    }
-
-    /// Counts bytes that were read; refused if all connections hold too many.
-    fn charge(&mut self, bytes: usize) -> Result<(), ReadEnd> {
-        self.options.received.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.unfinished += bytes;
-        let beyond = self.unfinished.saturating_sub(READ_BUFFER_BYTES);
+    /// Charges what is held of unfinished messages; refused if all connections hold too much.
+    fn charge(&mut self) -> Result<(), ReadEnd> {
+        let held = self.boundary.unfinished() + self.cut.capacity();
+        let beyond = held.saturating_sub(READ_BUFFER_BYTES);
         if beyond > self.charged {
             if self.options.input.is_spent() {
                 return Err(ReadEnd::NoInputBudget);
             }
             self.options.input.add(beyond - self.charged);
-            self.charged = beyond;
+        } else {
+            self.options.input.give_back(self.charged - beyond);
         }
+        self.charged = beyond;
         Ok(())
     }
 
@@ -213,9 +190,9 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
             if read.is_err() || bytes.is_empty() {
                 return Poll::Ready(Err(ReadEnd::Gone));
             }
-            self.charge(bytes.len())?;
+            self.options.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             self.sort(bytes);
-            Poll::Ready(Ok(()))
+            Poll::Ready(self.charge())
         })
     }
 

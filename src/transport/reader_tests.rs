@@ -111,6 +111,19 @@ async fn a_ping_does_not_free_the_message_around_it() {
     assert_eq!(options.input.used(), 0);
 }
 
+/// Headers were charged, too, and whoever sent enough of them had the budget of all to itself.
+#[tokio::test]
+async fn frames_of_nothing_hold_nothing() {
+    let options = options();
+    let nothing = data(Continue, b"", false);
+    let input = [data(Text, b"", false), nothing.repeat(5_000)].concat();
+    let outbound = Outbound::closed();
+    let stream = tokio::io::AsyncReadExt::chain(input.as_slice(), tokio::io::empty());
+    let mut reader = MessageReader::new(stream, &[], outbound, options.clone());
+    assert_eq!(reader.next().await, Err(ReadEnd::Gone));
+    assert_eq!(options.input.used(), 0);
+}
+
 #[tokio::test]
 async fn unfinished_messages_share_a_budget_that_comes_back() {
     let options = options();
@@ -199,6 +212,8 @@ proptest! {
             }
         };
         prop_assert_eq!((texts, end), of_one_parser(&input));
+        let held = reader.boundary.unfinished() + reader.cut.capacity();
+        prop_assert_eq!(reader.charged, held.saturating_sub(READ_BUFFER_BYTES));
         if end == ReadEnd::Gone && !reader.boundary.is_within_message() {
             prop_assert!(reader.parser.is_none());
         }

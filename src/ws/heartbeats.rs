@@ -1,6 +1,6 @@
 //! The pulses of all connections, taken by one task: a connection by itself sets no timer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,8 +23,6 @@ pub(super) struct Watched {
     received: Arc<AtomicU64>,
     /// Whether the next byte would be read.
     reading: AtomicBool,
-    /// When its token ends.
-    expires_at: AtomicU64,
     pulse: Mutex<Pulse>,
 }
 
@@ -61,9 +59,34 @@ pub struct Heartbeats {
     started: Instant,
     heartbeat: Millis,
     stall: Millis,
-    watched: Mutex<BTreeMap<u64, Arc<Watched>>>,
-    /// Rung when a token ends before the next look.
+    watched: Mutex<All>,
+    /// Rung when a token ends before all others.
     sooner: Notify,
+}
+
+/// By the connections' ids.
+#[derive(Debug, Default)]
+struct All {
+    watched: BTreeMap<u64, (Arc<Watched>, Millis)>,
+    /// When their tokens end, the first first.
+    ends: BTreeSet<(Millis, u64)>,
+}
+
+impl All {
+    /// `true`: its token ends before all others.
+    fn insert(&mut self, watched: Arc<Watched>, expires_at: Millis) -> bool {
+        let id = watched.connection.id;
+        self.remove(id);
+        self.watched.insert(id, (watched, expires_at));
+        self.ends.insert((expires_at, id));
+        self.ends.first() == Some(&(expires_at, id))
+    }
+
+    fn remove(&mut self, id: u64) {
+        if let Some((_, expires_at)) = self.watched.remove(&id) {
+            self.ends.remove(&(expires_at, id));
+        }
+    }
 }
 
 impl Heartbeats {
@@ -79,7 +102,7 @@ impl Heartbeats {
         }
     }
 
-    fn watched(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Watched>>> {
+    fn all(&self) -> MutexGuard<'_, All> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -94,26 +117,19 @@ impl Heartbeats {
             connection: Arc::clone(connection),
             received,
             reading: AtomicBool::new(true),
-            expires_at: AtomicU64::new(expires_at),
             pulse: Mutex::new(Pulse::new(self.heartbeat, self.stall, self.now())),
         });
-        self.watched().insert(connection.id, Arc::clone(&watched));
-        self.expires(expires_at);
+        self.renew(&watched, expires_at);
         watched
     }
 
-    pub(super) fn unwatch(&self, connection: &Connection) {
-        self.watched().remove(&connection.id);
+    pub(super) fn unwatch(&self, watched: &Watched) {
+        self.all().remove(watched.connection.id);
     }
 
     /// A connection showed a newer token.
-    pub(super) fn renew(&self, watched: &Watched, expires_at: Millis) {
-        watched.expires_at.store(expires_at, Ordering::Relaxed);
-        self.expires(expires_at);
-    }
-
-    fn expires(&self, at: Millis) {
-        if at.saturating_sub(self.clock.now()) < self.pause() {
+    pub(super) fn renew(&self, watched: &Arc<Watched>, expires_at: Millis) {
+        if self.all().insert(Arc::clone(watched), expires_at) {
             self.sooner.notify_one();
         }
     }
@@ -129,9 +145,15 @@ impl Heartbeats {
 
     /// For ever; run by one task.
     pub async fn run(&self) {
+        let mut look_at = self.now();
         loop {
-            let soonest = self.look().await;
-            let left = soonest.saturating_sub(self.clock.now()).min(self.pause());
+            let left = self.close_expired();
+            let now = self.now();
+            if now >= look_at {
+                self.look(now).await;
+                look_at = now + self.pause();
+            }
+            let left = left.min(look_at.saturating_sub(now));
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(left)) => {}
                 () = self.sooner.notified() => {}
@@ -139,24 +161,36 @@ impl Heartbeats {
         }
     }
 
-    /// Looks at each connection, some at a time. Gives when the next token ends.
-    async fn look(&self) -> Millis {
-        let (mut soonest, mut behind) = (Millis::MAX, 0);
+    /// Closes those whose tokens have ended. Gives how long the next one lasts.
+    fn close_expired(&self) -> Millis {
+        let mut all = self.all();
+        let now = self.clock.now();
+        while let Some((at, id)) = all.ends.pop_first() {
+            if at > now {
+                all.ends.insert((at, id));
+                return at - now;
+            }
+            if let Some((watched, _)) = all.watched.remove(&id) {
+                watched.connection.close(CloseCode::Unauthorized);
+            }
+        }
+        Millis::MAX
+    }
+
+    /// Looks at each connection, some at a time.
+    async fn look(&self, now: Millis) {
+        let mut behind = 0;
         loop {
             let next = (Bound::Excluded(behind), Bound::Unbounded);
-            let some: Vec<_> =
-                self.watched().range(next).take(HEARTBEAT_TURN).map(|(_, it)| it.clone()).collect();
-            let (now, today) = (self.now(), self.clock.now());
+            let some: Vec<Arc<Watched>> = {
+                let all = self.all();
+                let some = all.watched.range(next).take(HEARTBEAT_TURN);
+                some.map(|(_, (watched, _))| Arc::clone(watched)).collect()
+            };
             for watched in &some {
-                let expires_at = watched.expires_at.load(Ordering::Relaxed);
-                if expires_at <= today {
-                    watched.connection.close(CloseCode::Unauthorized);
-                } else {
-                    soonest = soonest.min(expires_at);
-                    watched.beat(now);
-                }
+                watched.beat(now);
             }
-            let Some(last) = some.last() else { return soonest };
+            let Some(last) = some.last() else { return };
             behind = last.connection.id;
             tokio::task::yield_now().await;
         }
@@ -177,37 +211,55 @@ mod tests {
         Connection::new(id, Outbound::stream(tokio::io::sink(), 10, Budget::new(10)))
     }
 
-    #[tokio::test]
-    async fn one_look_reaches_everybody_and_says_when_the_next_is_due() {
+    #[test]
+    fn a_token_ends_its_connection_and_no_other() {
         let clock = Clock::manual(1_000);
         let heartbeats = heartbeats(&clock);
-        let connections: Vec<_> = (1..=3 * HEARTBEAT_TURN as u64 + 1).map(connection).collect();
-        for connection in &connections {
-            heartbeats.watch(connection, Arc::default(), 1_000 + connection.id);
-        }
-        assert_eq!(heartbeats.look().await, 1_001);
-        assert!(connections.iter().all(|connection| connection.closed().now_or_never().is_none()));
-        let gone = connections.len() as u64 - 1;
-        clock.set(1_000 + gone);
-        assert_eq!(heartbeats.look().await, 1_000 + gone + 1);
-        for connection in &connections {
-            let expected = (connection.id <= gone).then_some(CloseCode::Unauthorized);
-            assert_eq!(connection.closed().now_or_never(), expected);
-            heartbeats.unwatch(connection);
-        }
-        assert_eq!(heartbeats.look().await, Millis::MAX);
+        let connections: Vec<_> = (1..=5).map(connection).collect();
+        let watched: Vec<_> = connections
+            .iter()
+            .map(|connection| {
+                heartbeats.watch(connection, Arc::default(), 1_000 + 10 * connection.id)
+            })
+            .collect();
+        heartbeats.renew(&watched[1], 2_000);
+        heartbeats.unwatch(&watched[2]);
+        assert_eq!(heartbeats.close_expired(), 10);
+        clock.set(1_030);
+        assert_eq!(heartbeats.close_expired(), 10);
+        let ended = |connection: &Arc<Connection>| connection.closed().now_or_never();
+        let ended: Vec<_> = connections.iter().map(ended).collect();
+        assert_eq!(ended, [Some(CloseCode::Unauthorized), None, None, None, None]);
+        clock.set(2_000);
+        assert_eq!(heartbeats.close_expired(), Millis::MAX);
+        assert_eq!(connections[1].closed().now_or_never(), Some(CloseCode::Unauthorized));
     }
 
-    /// Between two looks there may be seconds.
+    #[test]
+    fn only_the_first_end_of_all_wakes_whoever_waits_for_it() {
+        let heartbeats = heartbeats(&Clock::manual(1_000));
+        let rung = || heartbeats.sooner.notified().now_or_never().is_some();
+        let first = heartbeats.watch(&connection(1), Arc::default(), 9_000);
+        assert!(rung());
+        let second = heartbeats.watch(&connection(2), Arc::default(), 9_500);
+        assert!(!rung());
+        heartbeats.renew(&first, 9_400);
+        assert!(rung());
+        heartbeats.renew(&second, 9_600);
+        assert!(!rung());
+    }
+
     #[tokio::test]
-    async fn a_token_that_ends_before_the_next_look_brings_it_forward() {
-        let clock = Clock::manual(1_000);
-        let heartbeats = heartbeats(&clock);
-        let connection = connection(1);
-        let far = 1_000 + 2 * heartbeats.pause();
-        let watched = heartbeats.watch(&connection, Arc::default(), far);
-        assert!(heartbeats.sooner.notified().now_or_never().is_none());
-        heartbeats.renew(&watched, 1_001);
-        assert!(heartbeats.sooner.notified().now_or_never().is_some());
+    async fn one_look_reaches_everybody() {
+        let heartbeats = heartbeats(&Clock::manual(1_000));
+        let connections: Vec<_> = (1..=3 * HEARTBEAT_TURN as u64 + 1).map(connection).collect();
+        for connection in &connections {
+            heartbeats.watch(connection, Arc::default(), 9_000);
+        }
+        heartbeats.look(0).await;
+        assert!(connections.iter().all(|connection| connection.outbound.queued() == 0));
+        heartbeats.look(heartbeats.heartbeat).await;
+        let ping = ping_frame().len() as u64;
+        assert!(connections.iter().all(|connection| connection.outbound.queued() == ping));
     }
 }

@@ -103,9 +103,7 @@ pub fn serve<R: AsyncRead + Unpin>(
         let end = match opening.await {
             Ok(session) => {
                 let end = session.run(&mut reader, &sessions).await;
-                sessions.app.hub.connections.unregister(session.connection.id);
-                sessions.heartbeats.unwatch(&session.connection);
-                session.leave_all();
+                drop(session);
                 end
             }
             Err(code) => Some(code),
@@ -288,6 +286,15 @@ impl Session {
                 tokio::task::yield_now().await;
             }
         }
+    }
+}
+
+impl Drop for Session {
+    /// However it ended.
+    fn drop(&mut self) {
+        self.app.hub.connections.unregister(self.connection.id);
+        self.heartbeats.unwatch(&self.watched);
+        self.leave_all();
     }
 }
 

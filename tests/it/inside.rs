@@ -114,6 +114,8 @@ impl Inside {
         let passing = Arc::clone(&gate);
         let (app, _, _) = app(directory.path(), &limits, move || passing.pass());
         let sessions = Sessions::new(Arc::clone(&app));
+        let heartbeats = Arc::clone(&sessions.heartbeats);
+        tokio::spawn(async move { heartbeats.run().await });
         let streams = Streams::new(Arc::clone(&sessions.output));
         let metrics = Arc::clone(&app.hub.metrics);
         let router = http::router(app, Readiness::default(), streams);

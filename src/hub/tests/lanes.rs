@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 
-use super::stage::{Person, Stage, WAITING};
+use super::stage::{Person, SMALL, Stage, WAITING};
 use super::{SMALL_LANES, connection, room_id, user};
-use crate::domain::limits::{BROADCAST_SLOTS, LANE_SLACK, LANE_TURN};
 use crate::domain::Seq;
+use crate::domain::limits::{BROADCAST_SLOTS, LANE_SLACK, LANE_TURN};
 use crate::hub::{Connection, Lane, LaneStep, Member};
 
 fn rung(connection: &Connection) -> bool {
@@ -219,7 +219,7 @@ fn a_long_commit_puts_nobody_off() {
     assert_eq!(stage.fallen_behind(), 0);
 }
 
-/// Where something always waits for its commit, whoever came there stayed on its own for ever.
+/// Whoever held something that waits for its commit stayed on its own.
 #[test]
 fn who_holds_only_what_waits_for_its_commit_boards() {
     let mut stage = Stage::holding_back(SMALL_LANES.held_bytes, &[Some(1_000_000); 2]);

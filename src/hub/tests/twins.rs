@@ -1,4 +1,5 @@
-//! Whatever happens to a room, who rides its lanes hears what its twin hears by a receiver of its own.
+//! Whatever happens to a room, who rides its lanes hears what its twin hears by a receiver of its
+//! own.
 
 use proptest::prelude::*;
 
