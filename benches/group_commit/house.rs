@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parlor::app::{App, Caller, Parts, Settings, Signup};
+use parlor::auth::Origins;
 use parlor::clock::Clock;
 use parlor::domain::{
     Delivery, Identity, Limits, MessageBody, MessageId, Role, RoomRef, SessionId, Username,
@@ -68,6 +69,7 @@ impl House {
             signup: Signup::Open,
             token_ttl: Duration::from_hours(1),
             delivery: Delivery::Immediate,
+            origins: Origins::default(),
             setup_code: None,
         };
         let identity = Identity {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::auth::{Passwords, RandomError, Tokens};
+use crate::auth::{Origins, Passwords, RandomError, Tokens};
 use crate::clock::Clock;
 pub use crate::config::Signup;
 use crate::domain::{Delivery, Limits, LogId, Refusal};
@@ -49,6 +49,8 @@ pub struct Settings {
     pub token_ttl: Duration,
     /// Of new rooms that do not say theirs.
     pub delivery: Delivery,
+    /// Whose pages may show the session's cookie, and call the API.
+    pub origins: Origins,
     /// Needed for the first account; `None`: whoever comes first may make it.
     pub setup_code: Option<SetupCode>,
 }

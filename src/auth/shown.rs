@@ -1,20 +1,120 @@
-//! The token that a request shows, by one rule for every edge: two of a kind are none.
+//! The token that a request shows, by one rule for every edge.
+//!
+//! A token that a program gives on purpose, in the address (where one may stand) or in its header,
+//! is believed wherever the request comes from. A cookie is not given but added by the browser,
+//! whoever's page asks; so it counts only where nothing else is shown, and only for the server's
+//! own page: [`Origins::are_own`]. Two of a kind are none: there is no telling whom to believe.
 
 use std::borrow::Cow;
 
-/// The token of a request: the one `token` of `query`, where a token may stand, else that of the
-/// one header in `authorization`. With more than one of either there is no telling whom to believe,
-/// and `None` is given, as without any.
-pub fn shown_token<'a>(
-    authorization: impl IntoIterator<Item = &'a [u8]>,
-    query: Option<&'a str>,
-) -> Option<Cow<'a, str>> {
-    let query = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    let in_query = query.filter_map(|(name, token)| (name == "token").then_some(token));
-    let header = at_most_one(authorization).ok()?;
-    match at_most_one(in_query).ok()? {
-        Some(token) => Some(token),
-        None => bearer(header?).map(Cow::Borrowed),
+use super::Origins;
+
+/// The cookie that holds a session's token.
+pub const SESSION_COOKIE: &str = "parlor_session";
+
+/// One header of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Header<'a> {
+    Absent,
+    One(&'a [u8]),
+    Several,
+}
+
+impl<'a> Header<'a> {
+    pub fn of(values: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        match at_most_one(values) {
+            Ok(None) => Self::Absent,
+            Ok(Some(value)) => Self::One(value),
+            Err(Several) => Self::Several,
+        }
+    }
+
+    /// The one value, if it is text.
+    #[must_use]
+    pub fn text(self) -> Option<&'a str> {
+        if let Self::One(value) = self { std::str::from_utf8(value).ok() } else { None }
+    }
+}
+
+/// What a request says about who asks, and from where.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    pub authorization: Header<'a>,
+    pub cookie: Header<'a>,
+    pub origin: Header<'a>,
+    pub sec_fetch_site: Header<'a>,
+    pub host: Header<'a>,
+    /// The query, where a token may stand in it.
+    pub query: Option<&'a str>,
+    /// Whether all it can do is read: a GET or HEAD, and no socket.
+    pub reads: bool,
+}
+
+impl<'a> Facts<'a> {
+    /// `header`: all values of the header of this name.
+    pub fn gather<I: Iterator<Item = &'a [u8]>>(
+        header: impl Fn(&'static str) -> I,
+        query: Option<&'a str>,
+        reads: bool,
+    ) -> Self {
+        let one = |name| Header::of(header(name));
+        Self {
+            authorization: one("authorization"),
+            cookie: one("cookie"),
+            origin: one("origin"),
+            sec_fetch_site: one("sec-fetch-site"),
+            host: one("host"),
+            query,
+            reads,
+        }
+    }
+}
+
+/// A token, and how it was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown<'a> {
+    Token(Cow<'a, str>),
+    Cookie(&'a str),
+}
+
+impl Shown<'_> {
+    #[must_use]
+    pub fn token(&self) -> &str {
+        match self {
+            Self::Token(token) => token,
+            Self::Cookie(token) => token,
+        }
+    }
+}
+
+/// Why a request shows no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotShown {
+    Nothing,
+    /// A cookie that came from elsewhere than the server's own page.
+    Foreign,
+}
+
+impl Origins {
+    /// The one `token` of the query, else that of the one `Authorization`, else the cookie's.
+    ///
+    /// # Errors
+    /// When there is none, or a cookie that does not count.
+    pub fn shown<'a>(&self, facts: &Facts<'a>) -> Result<Shown<'a>, NotShown> {
+        let query = form_urlencoded::parse(facts.query.unwrap_or_default().as_bytes());
+        let in_query = query.filter_map(|(name, token)| (name == "token").then_some(token));
+        match (at_most_one(in_query), facts.authorization) {
+            (Err(Several), _) | (_, Header::Several) => Err(NotShown::Nothing),
+            (Ok(Some(token)), _) => Ok(Shown::Token(token)),
+            (Ok(None), Header::One(header)) => {
+                let token = bearer(header).ok_or(NotShown::Nothing)?;
+                Ok(Shown::Token(token.into()))
+            }
+            (Ok(None), Header::Absent) => {
+                let token = session_cookie(facts.cookie).ok_or(NotShown::Nothing)?;
+                if self.are_own(facts) { Ok(Shown::Cookie(token)) } else { Err(NotShown::Foreign) }
+            }
+        }
     }
 }
 
@@ -33,37 +133,103 @@ fn bearer(header: &[u8]) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_ascii_start())
 }
 
+/// The session's cookie among whatever other programs of the same host have set.
+fn session_cookie(header: Header<'_>) -> Option<&str> {
+    let Header::One(cookies) = header else { return None };
+    let pairs = cookies.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    let of_ours = |pair| {
+        <[u8]>::strip_prefix(pair, SESSION_COOKIE.as_bytes())?.strip_prefix(b"=".as_slice())
+    };
+    std::str::from_utf8(at_most_one(pairs.filter_map(of_ours)).ok()??).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn shown<'a>(headers: &[&'a str], query: &'a str) -> Option<Cow<'a, str>> {
-        shown_token(headers.iter().map(|header| header.as_bytes()), Some(query))
+    const NOTHING: Facts<'_> = Facts {
+        authorization: Header::Absent,
+        cookie: Header::Absent,
+        origin: Header::Absent,
+        sec_fetch_site: Header::One(b"same-origin"),
+        host: Header::One(b"chat.example.org"),
+        query: None,
+        reads: true,
+    };
+
+    fn shown<'a>(facts: Facts<'a>) -> Option<Shown<'a>> {
+        Origins::default().shown(&facts).ok()
+    }
+
+    fn token<'a>(headers: &[&'a str], query: &'a str) -> Option<String> {
+        let authorization = Header::of(headers.iter().map(|header| header.as_bytes()));
+        let shown = shown(Facts { authorization, query: Some(query), ..NOTHING });
+        shown.map(|shown| shown.token().to_owned())
+    }
+
+    fn cookie(header: &[u8]) -> Option<String> {
+        let shown = shown(Facts { cookie: Header::One(header), ..NOTHING })?;
+        assert!(matches!(shown, Shown::Cookie(_)), "{shown:?}");
+        Some(shown.token().to_owned())
     }
 
     #[test]
     fn the_header_is_a_bearer_token_whatever_the_case_of_its_scheme() {
         for good in ["Bearer abc", "bearer abc", "BEARER   abc", " Bearer abc "] {
-            assert_eq!(shown(&[good], "").as_deref(), Some("abc"), "{good}");
+            assert_eq!(token(&[good], "").as_deref(), Some("abc"), "{good}");
         }
         for bad in [&[][..], &["abc"], &["Basic abc"], &["Bearer"], &["Bearer\u{a0}abc"]] {
-            assert_eq!(shown(bad, ""), None, "{bad:?}");
+            assert_eq!(token(bad, ""), None, "{bad:?}");
         }
     }
 
     #[test]
     fn the_query_goes_before_the_header() {
-        assert_eq!(shown(&[], "a=1&token=x%2By").as_deref(), Some("x+y"));
-        assert_eq!(shown(&["Bearer abc"], "token=x").as_deref(), Some("x"));
-        assert_eq!(shown(&["Basic abc"], "token=x").as_deref(), Some("x"));
-        assert_eq!(shown(&["Bearer abc"], "token=").as_deref(), Some(""), "which is no valid one");
+        assert_eq!(token(&[], "a=1&token=x%2By").as_deref(), Some("x+y"));
+        assert_eq!(token(&["Bearer abc"], "token=x").as_deref(), Some("x"));
+        assert_eq!(token(&["Basic abc"], "token=x").as_deref(), Some("x"));
+        assert_eq!(token(&["Bearer abc"], "token=").as_deref(), Some(""), "which is no valid one");
     }
 
     #[test]
     fn two_of_a_kind_are_none() {
-        assert_eq!(shown(&["Bearer a", "Bearer a"], ""), None);
-        assert_eq!(shown(&[], "token=a&token=a"), None);
-        assert_eq!(shown(&["Bearer a"], "token=a&x=1&token=a"), None);
-        assert_eq!(shown(&["Bearer a", "Bearer a"], "token=a"), None);
+        assert_eq!(token(&["Bearer a", "Bearer a"], ""), None);
+        assert_eq!(token(&[], "token=a&token=a"), None);
+        assert_eq!(token(&["Bearer a"], "token=a&x=1&token=a"), None);
+        assert_eq!(token(&["Bearer a", "Bearer a"], "token=a"), None);
+        assert_eq!(cookie(b"parlor_session=a; parlor_session=a"), None);
+        assert_eq!(shown(Facts { cookie: Header::Several, ..NOTHING }), None);
+    }
+
+    #[test]
+    fn the_cookie_is_found_among_others() {
+        for good in [
+            &b"parlor_session=abc"[..],
+            b"a=1; parlor_session=abc; b=2",
+            b"a=1;parlor_session=abc",
+            b" parlor_session=abc ;",
+            b"a=\xff; parlor_session=abc",
+            b"parlor_session_2=x; parlor_session=abc; xparlor_session=y",
+        ] {
+            assert_eq!(cookie(good).as_deref(), Some("abc"), "{good:?}");
+        }
+        assert_eq!(cookie(b"parlor_session=").as_deref(), Some(""), "which is no valid one");
+        for bad in [&b""[..], b"parlor_session", b"Parlor_Session=abc", b"parlor_session=\xff"] {
+            assert_eq!(cookie(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn whatever_stands_in_the_header_goes_before_the_cookie() {
+        let both = |authorization: &'static str| Facts {
+            authorization: Header::One(authorization.as_bytes()),
+            cookie: Header::One(b"parlor_session=cookie"),
+            ..NOTHING
+        };
+        let given = Shown::Token("given".into());
+        assert_eq!(shown(both("Bearer given")), Some(given.clone()));
+        assert_eq!(shown(both("Basic abc")), None);
+        let in_query = Facts { query: Some("token=given"), ..both("") };
+        assert_eq!(shown(Facts { authorization: Header::Absent, ..in_query }), Some(given));
     }
 }

@@ -6,8 +6,10 @@ use std::ops::RangeInclusive;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::domain::Delivery;
-use crate::domain::limits::{MESSAGE_BYTES_MAX, TOKEN_TTL, WRITER_QUEUE_MESSAGES_MAX};
+use crate::domain::limits::{
+    ALLOWED_ORIGINS, MESSAGE_BYTES_MAX, TOKEN_TTL, WRITER_QUEUE_MESSAGES_MAX,
+};
+use crate::domain::{Delivery, WebOrigin};
 
 use super::secret::Secret;
 use super::value::{Value, quoted, short_duration};
@@ -129,6 +131,39 @@ pub static KEYS: &[Key] = &[
             Ok(())
         },
         show: |config| string(&config.data.to_string_lossy()),
+    },
+    Key {
+        name: "public_url",
+        about: "Where browsers find the server, if a proxy stands in front. Its page's cookie depends on it.",
+        form: Form::Text("http or https, a host, perhaps a port, and no path"),
+        flag: None,
+        read: |config, value| {
+            config.public_url = Some(origin(value.text()?)?);
+            Ok(())
+        },
+        show: |config| match &config.public_url {
+            Some(url) => string(&url.to_string()),
+            None => Shown::Unset,
+        },
+    },
+    Key {
+        name: "allowed_origins",
+        about: "Pages of other servers that may call the API with a token.",
+        form: Form::Text("origins such as \"https://app.example.com\"; in a variable with commas"),
+        flag: None,
+        read: |config, value| {
+            let origins = value.list()?;
+            if origins.len() > ALLOWED_ORIGINS {
+                return Err(format!("must list at most {ALLOWED_ORIGINS}, not {}", origins.len()));
+            }
+            let origins: Result<_, _> = origins.into_iter().map(origin).collect();
+            config.allowed_origins = origins?;
+            Ok(())
+        },
+        show: |config| {
+            let origins = config.allowed_origins.iter().map(ToString::to_string);
+            Shown::Value(toml::Value::from(origins.collect::<Vec<_>>()).to_string())
+        },
     },
     Key {
         name: "auth.signup",
@@ -327,6 +362,13 @@ pub static KEYS: &[Key] = &[
 /// As TOML writes a string.
 fn string(text: &str) -> Shown {
     Shown::Value(toml::Value::from(text).to_string())
+}
+
+/// An address as people copy it from a browser may end with a slash.
+fn origin(text: &str) -> Result<WebOrigin, String> {
+    let rule = "must be like https://chat.example.org or http://192.168.1.5:8080, without a path";
+    let origin = WebOrigin::parse(text.strip_suffix('/').unwrap_or(text));
+    origin.ok_or_else(|| format!("{rule}, not {}", quoted(text)))
 }
 
 fn name_of<T: Copy + PartialEq>(choice: T, names: &[(&'static str, T)]) -> &'static str {

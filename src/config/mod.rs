@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::limits::FRAME_SPARE_BYTES;
-use crate::domain::{Delivery, Limits};
+use crate::domain::{Delivery, Limits, WebOrigin};
 
 pub use fault::{Fault, Faults, Origin};
 pub use keys::{Form, KEYS, Key, Shown, find};
@@ -32,6 +32,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The directory that holds the database.
     pub data: PathBuf,
+    /// Under which browsers find the server, where a proxy or a name hides it.
+    pub public_url: Option<WebOrigin>,
+    /// Pages of other servers that may call the API with a token.
+    pub allowed_origins: Vec<WebOrigin>,
     pub auth: AuthConfig,
     pub rooms: RoomsConfig,
     pub log: LogConfig,
@@ -94,6 +98,8 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             data: PathBuf::from("data"),
+            public_url: None,
+            allowed_origins: Vec::new(),
             auth: AuthConfig::default(),
             rooms: RoomsConfig::default(),
             log: LogConfig::default(),

@@ -160,6 +160,10 @@ fn read_value(value: &Spanned<DeValue<'_>>) -> Value {
             let number = i128::from_str_radix(number.as_str(), number.radix());
             Value::Integer(number.unwrap_or(i128::MAX))
         }
+        DeValue::Array(items) => {
+            let strings = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
+            strings.collect::<Option<_>>().map_or(Value::Other("an array"), Value::List)
+        }
         other => Value::Other(kind(other)),
     }
 }

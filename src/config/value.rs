@@ -15,6 +15,8 @@ pub enum Value {
     Text(String),
     /// An integer of the file. One that does not fit is outside of every range all the same.
     Integer(i128),
+    /// A list of strings of the file.
+    List(Vec<String>),
     /// Something else of the file: its type, with its article.
     Other(&'static str),
 }
@@ -24,6 +26,7 @@ impl Value {
         match self {
             Self::Word(text) | Self::Text(text) => Ok(text),
             Self::Integer(_) => Err("must be a string, not an integer".to_owned()),
+            Self::List(_) => Err("must be a string, not an array".to_owned()),
             Self::Other(kind) => Err(format!("must be a string, not {kind}")),
         }
     }
@@ -33,6 +36,20 @@ impl Value {
         let text = self.text()?;
         let rule = format!("must be an IP address and port such as {example}");
         text.parse().map_err(|_| format!("{rule}, not {}", quoted(text)))
+    }
+
+    /// Strings; in a flag or a variable they stand between commas.
+    pub fn list(&self) -> Result<Vec<&str>, String> {
+        match self {
+            Self::Word(text) => {
+                let items = text.split(',').map(str::trim_ascii);
+                Ok(items.filter(|item| !item.is_empty()).collect())
+            }
+            Self::List(items) => Ok(items.iter().map(String::as_str).collect()),
+            Self::Text(_) | Self::Integer(_) | Self::Other(_) => {
+                Err("must be an array of strings".to_owned())
+            }
+        }
     }
 
     pub fn path(&self) -> Result<PathBuf, String> {
@@ -53,6 +70,7 @@ impl Value {
                 u64::try_from(*number).map_err(|_| refused(&number.to_string()))?
             }
             Self::Text(text) => return Err(refused(&format!("the string {}", quoted(text)))),
+            Self::List(_) => return Err(refused("an array")),
             Self::Other(kind) => return Err(refused(kind)),
         };
         let in_range = if range.contains(&number) { T::try_from(number).ok() } else { None };

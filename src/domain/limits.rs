@@ -53,10 +53,17 @@ pub const SECRET_BYTES: RangeInclusive<usize> = 32..=1024;
 pub const TOKEN_TTL: RangeInclusive<Duration> =
     Duration::from_mins(1)..=Duration::from_hours(8_766);
 
+/// Other origins that may call the API.
+pub const ALLOWED_ORIGINS: usize = 64;
+
 // ---- HTTP -------------------------------------------------------------------------------------
 
 /// A request's body. The largest honest one is a message whose characters are all escaped.
 pub const BODY_BYTES: usize = 128 * 1024;
+/// The name of a host; DNS has no longer ones.
+pub const HOST_BYTES: usize = 253;
+/// For a browser to remember what a preflight told it.
+pub const PREFLIGHT_AGE: Duration = Duration::from_hours(2);
 /// All bodies that are being read at once.
 pub const BODIES_BYTES: usize = 64 * 1024 * 1024;
 /// All pages of history and of rooms that their readers have not taken yet; past it, a further one

@@ -8,6 +8,7 @@ mod refusal;
 mod room;
 mod text;
 mod user;
+mod web_origin;
 
 pub use event::{ChatEvent, Stamp};
 pub use ids::{IdError, LogId, Millis, RoomId, RoomRef, SAFE_INTEGER_END, Seq, SessionId, UserId};
@@ -19,3 +20,4 @@ pub use text::{
     DisplayName, MessageBody, MessageId, Password, RoomName, Slug, TextError, Username,
 };
 pub use user::{DELETED_USERNAME, Identity, Role, User};
+pub use web_origin::{WebOrigin, is_loopback_host};

@@ -7,7 +7,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Http;
-use super::extract::{Body, FromFields, PeerAddr, finish, text};
+use super::cookie::{Cookies, SetCookie};
+use super::extract::{Asker, Body, FromFields, PeerAddr, finish, text};
 use super::problem::Problem;
 use crate::app::{self, ChangePasswordRequest, SetupCode, SignInRequest, SignUpRequest};
 use crate::auth::random;
@@ -32,6 +33,9 @@ pub(super) struct SignUp {
     /// What the server printed at its start; the first account may need it.
     #[schema(value_type = Option<String>)]
     setup_code: Option<SetupCode>,
+    /// Whether the token goes into the cookie `parlor_session` instead of the answer.
+    #[schema(value_type = Option<bool>)]
+    cookie: bool,
 }
 
 impl FromFields for SignUp {
@@ -41,11 +45,13 @@ impl FromFields for SignUp {
         let display_name = fields.optional("displayName", text(DisplayName::parse));
         let setup_code = fields.optional("setupCode", Value::text);
         let setup_code = setup_code.map(|code| SetupCode(code.into_owned()));
+        let cookie = fields.optional("cookie", Value::boolean).unwrap_or_default();
         let read = username.zip(password).map(|(username, password)| Self {
             username,
             password,
             display_name,
             setup_code,
+            cookie,
         });
         finish(fields, read)
     }
@@ -59,14 +65,18 @@ pub(super) struct SignIn {
     /// `None`: one that no account can have.
     #[schema(value_type = String, format = Password, min_length = 1)]
     password: Option<Password>,
+    /// Whether the token goes into the cookie `parlor_session` instead of the answer.
+    #[schema(value_type = Option<bool>)]
+    cookie: bool,
 }
 
 impl FromFields for SignIn {
     fn from_fields(mut fields: Fields<'_>, _: &Limits) -> Result<Self, Refusal> {
         let username = fields.required("username", text(sign_in_name));
         let password = fields.required("password", text(sign_in_password));
+        let cookie = fields.optional("cookie", Value::boolean).unwrap_or_default();
         let read = username.zip(password);
-        let read = read.map(|(username, password)| Self { username, password });
+        let read = read.map(|(username, password)| Self { username, password, cookie });
         finish(fields, read)
     }
 }
@@ -160,24 +170,39 @@ pub(super) struct Me {
 #[serde(rename_all = "camelCase")]
 pub(super) struct SignedIn {
     user: UserBody,
-    token: String,
+    /// Left out where it is in the cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
     /// Milliseconds since the Unix epoch.
     expires_at: u64,
 }
 
-impl From<app::SignedIn> for SignedIn {
-    fn from(signed_in: app::SignedIn) -> Self {
-        let app::Token { token, expires_at } = signed_in.token;
-        Self { user: signed_in.user.into(), token, expires_at }
+impl SignedIn {
+    fn new(user: User, Token { token, expires_at }: Token) -> Self {
+        Self { user: user.into(), token, expires_at }
     }
 }
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Token {
-    token: String,
+    /// Left out where it is in the cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
     /// Milliseconds since the Unix epoch.
     expires_at: u64,
+}
+
+/// A token as it is given, in the answer or in the cookie.
+fn give(
+    http: &Http,
+    token: app::Token,
+    in_cookie: Option<Cookies>,
+) -> Result<(SetCookie, Token), Refusal> {
+    let kept = in_cookie.map(|cookies| cookies.keep(&token, http.app.clock.now())).transpose()?;
+    let app::Token { token, expires_at } = token;
+    let shown = Token { token: kept.is_none().then_some(token), expires_at };
+    Ok((kept.flatten(), shown))
 }
 
 // ---- the calls --------------------------------------------------------------------------------
@@ -191,12 +216,15 @@ pub(super) struct Token {
 pub(super) async fn sign_up(
     State(http): State<Http>,
     peer: PeerAddr,
+    cookies: Cookies,
     Body(body): Body<SignUp>,
-) -> Result<(StatusCode, Json<SignedIn>), Problem> {
-    let SignUp { username, password, display_name, setup_code } = body;
+) -> Result<(StatusCode, SetCookie, Json<SignedIn>), Problem> {
+    let SignUp { username, password, display_name, setup_code, cookie } = body;
+    cookies.admit(cookie)?;
     let request = SignUpRequest { username, password, display_name, setup_code };
-    let signed_in = http.app.sign_up(request, peer.ip()).await?;
-    Ok((StatusCode::CREATED, Json(signed_in.into())))
+    let app::SignedIn { user, token } = http.app.sign_up(request, peer.ip()).await?;
+    let (set_cookie, token) = give(&http, token, cookie.then_some(cookies))?;
+    Ok((StatusCode::CREATED, set_cookie, Json(SignedIn::new(user, token))))
 }
 
 /// Sign in: a new session with a token of its own.
@@ -208,20 +236,23 @@ pub(super) async fn sign_up(
 pub(super) async fn sign_in(
     State(http): State<Http>,
     peer: PeerAddr,
+    cookies: Cookies,
     Body(body): Body<SignIn>,
-) -> Result<Json<SignedIn>, Problem> {
-    let password = match body.password {
+) -> Result<(SetCookie, Json<SignedIn>), Problem> {
+    let SignIn { username, password, cookie } = body;
+    cookies.admit(cookie)?;
+    let password = match password {
         Some(password) => password,
         None => nobodys_password()?,
     };
-    let request = SignInRequest { username: body.username, password };
-    match http.app.sign_in(request, peer.ip()).await {
-        Ok(signed_in) => Ok(Json(signed_in.into())),
-        Err(Refusal::Unauthorized) => {
-            Err(Problem::from(Refusal::Unauthorized).saying("wrong user name or password"))
-        }
-        Err(refusal) => Err(refusal.into()),
-    }
+    let request = SignInRequest { username, password };
+    let signed_in = http.app.sign_in(request, peer.ip()).await.map_err(|refusal| match refusal {
+        Refusal::Unauthorized => Problem::from(refusal).saying("wrong user name or password"),
+        refusal => refusal.into(),
+    });
+    let app::SignedIn { user, token } = signed_in?;
+    let (set_cookie, token) = give(&http, token, cookie.then_some(cookies))?;
+    Ok((set_cookie, Json(SignedIn::new(user, token))))
 }
 
 /// In place of a password that no account can have: the same work is done and counted as for any
@@ -237,33 +268,41 @@ fn nobodys_password() -> Result<Password, Refusal> {
 
 /// End the token's session.
 #[utoipa::path(
-    post, path = "/signout", tag = "accounts", security(("token" = [])),
+    post, path = "/signout", tag = "accounts", security(("token" = []), ("cookie" = [])),
     responses((status = 204, description = "The session has ended.")),
 )]
 pub(super) async fn sign_out(
     State(http): State<Http>,
-    identity: Identity,
-) -> Result<StatusCode, Problem> {
-    http.app.sign_out(&identity).await?;
-    Ok(StatusCode::NO_CONTENT)
+    asker: Asker,
+    cookies: Cookies,
+) -> Result<(StatusCode, SetCookie), Problem> {
+    http.app.sign_out(&asker.identity).await?;
+    Ok((StatusCode::NO_CONTENT, clear(&asker, cookies)?))
 }
 
-/// Get a newer token of the same session.
+/// The cookie goes with the session that it showed.
+fn clear(asker: &Asker, cookies: Cookies) -> Result<SetCookie, Refusal> {
+    if asker.by_cookie { cookies.clear() } else { Ok(None) }
+}
+
+/// Get a newer token of the same session, in the way the old one was shown.
 #[utoipa::path(
-    post, path = "/refresh", tag = "accounts", security(("token" = [])),
+    post, path = "/refresh", tag = "accounts", security(("token" = []), ("cookie" = [])),
     responses((status = 200, description = "A later expiry.", body = Token)),
 )]
 pub(super) async fn refresh(
     State(http): State<Http>,
-    identity: Identity,
-) -> Result<Json<Token>, Problem> {
-    let app::Token { token, expires_at } = http.app.refresh(&identity).await?;
-    Ok(Json(Token { token, expires_at }))
+    asker: Asker,
+    cookies: Cookies,
+) -> Result<(SetCookie, Json<Token>), Problem> {
+    let token = http.app.refresh(&asker.identity).await?;
+    let (set_cookie, token) = give(&http, token, asker.by_cookie.then_some(cookies))?;
+    Ok((set_cookie, Json(token)))
 }
 
 /// Who one is.
 #[utoipa::path(
-    get, path = "/me", tag = "accounts", security(("token" = [])),
+    get, path = "/me", tag = "accounts", security(("token" = []), ("cookie" = [])),
     responses((status = 200, description = "The token's account.", body = Me)),
 )]
 pub(super) async fn me(State(http): State<Http>, identity: Identity) -> Result<Json<Me>, Problem> {
@@ -273,23 +312,24 @@ pub(super) async fn me(State(http): State<Http>, identity: Identity) -> Result<J
 
 /// End the account.
 #[utoipa::path(
-    delete, path = "/me", tag = "accounts", security(("token" = [])),
+    delete, path = "/me", tag = "accounts", security(("token" = []), ("cookie" = [])),
     request_body = DeleteMe,
     responses((status = 204, description = "The account has ended; its name is free again.")),
 )]
 pub(super) async fn delete_me(
     State(http): State<Http>,
-    identity: Identity,
+    asker: Asker,
     peer: PeerAddr,
+    cookies: Cookies,
     Body(body): Body<DeleteMe>,
-) -> Result<StatusCode, Problem> {
-    http.app.delete_account(&identity, body.password, peer.ip()).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<(StatusCode, SetCookie), Problem> {
+    http.app.delete_account(&asker.identity, body.password, peer.ip()).await?;
+    Ok((StatusCode::NO_CONTENT, clear(&asker, cookies)?))
 }
 
 /// Change the password; every other session of the account ends.
 #[utoipa::path(
-    post, path = "/me/password", tag = "accounts", security(("token" = [])),
+    post, path = "/me/password", tag = "accounts", security(("token" = []), ("cookie" = [])),
     request_body = ChangePassword,
     responses((status = 204, description = "The password is changed.")),
 )]

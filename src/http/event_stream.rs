@@ -11,7 +11,7 @@ use futures_util::stream::unfold;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Http;
-use super::extract::Listener;
+use super::extract::Asker;
 use super::problem::Problem;
 use crate::app::App;
 use crate::domain::limits::{EVENTS_CHUNK_BYTES, LONE_PART_BYTES, STORAGE_RETRY};
@@ -35,7 +35,7 @@ impl Registered {
     /// since a client that reads nothing would not let it.
     pub(super) async fn open(
         http: &Http,
-        listener: &Listener,
+        listener: &Asker,
         hurry: Option<CancellationToken>,
     ) -> Result<Self, Problem> {
         let (user, session) = (listener.identity.user_id, listener.identity.session);

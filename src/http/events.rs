@@ -58,7 +58,7 @@ impl EventsQuery {
 /// Listen to a room: `joined`, then each message, for as long as the token is good.
 #[utoipa::path(
     get, path = "/rooms/{room}/events", tag = "messages", operation_id = "events",
-    security(("token" = []), ("token_in_query" = [])),
+    security(("token" = []), ("token_in_query" = []), ("cookie" = [])),
     params(
         ("room" = String, Path, description = "The room's id or its slug."),
         ("Last-Event-ID" = Option<u64>, Header, description = "A seq, in place of `after`."),
@@ -71,7 +71,7 @@ impl EventsQuery {
 )]
 pub(super) async fn events(
     State(http): State<Http>,
-    listener: Listener,
+    Listener(listener): Listener,
     RoomPath(room): RoomPath,
     hurry: Option<Extension<Hurry>>,
     headers: HeaderMap,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
-use axum::http::HeaderValue;
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderValue, Method};
 use axum::http::request::Parts;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use super::Http;
 use super::problem::Problem;
 use super::trace::Speaker;
-use crate::auth::shown_token;
+use crate::auth::{Facts, NotShown, Shown};
 use crate::domain::limits::{BODY_BYTES, BODY_TIMEOUT, ERROR_DETAIL_CHARACTERS};
 use crate::domain::{Identity, Limits, Refusal, RoomRef};
 use crate::protocol::{ErrorCode, Fields, Value};
@@ -45,36 +45,72 @@ impl FromRequestParts<Http> for Identity {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Problem> {
-        Ok(Listener::of(parts, None, http).await?.identity)
+        Ok(Asker::of(parts, None, http).await?.identity)
     }
 }
 
-/// Who opens a stream: as [`Identity`], but the token may stand in the query, where browsers have
-/// to put it; that one goes first, as it does for a WebSocket.
+/// Who asks, and by which token.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(super) struct Asker {
     pub(super) identity: Identity,
     pub(super) token: String,
+    /// Whether the browser showed it by itself.
+    pub(super) by_cookie: bool,
 }
+
+impl FromRequestParts<Http> for Asker {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Problem> {
+        Self::of(parts, None, http).await
+    }
+}
+
+/// Who opens a stream: the token may stand in the query, where browsers have to put it; that one
+/// goes first, as it does for a WebSocket.
+#[derive(Debug)]
+pub(super) struct Listener(pub(super) Asker);
 
 impl FromRequestParts<Http> for Listener {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Problem> {
-        Self::of(parts, parts.uri.query(), http).await
+        Ok(Self(Asker::of(parts, parts.uri.query(), http).await?))
     }
 }
 
-impl Listener {
-    /// Whose token the request shows, in `query` or in its header; the log is told who it is.
+impl Asker {
+    /// Whose token the request shows, in `query` or in its headers; the log is told who it is.
     async fn of(parts: &Parts, query: Option<&str>, http: &Http) -> Result<Self, Problem> {
-        let headers = parts.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-        let token = shown_token(headers, query).ok_or(Refusal::Unauthorized)?.into_owned();
-        let identity = http.app.authenticate(&token).await?;
+        let facts = facts(parts, query);
+        let shown = http.app.settings.origins.shown(&facts).map_err(|why| not_shown(why, &facts))?;
+        let identity = http.app.authenticate(shown.token()).await?;
         if let Some(speaker) = parts.extensions.get::<Speaker>() {
             speaker.is(identity.user_id);
         }
-        Ok(Self { identity, token })
+        let by_cookie = matches!(shown, Shown::Cookie(_));
+        Ok(Self { identity, token: shown.token().to_owned(), by_cookie })
+    }
+}
+
+/// What a request says about who asks. `query`: where a token may stand in it.
+pub(super) fn facts<'a>(parts: &'a Parts, query: Option<&'a str>) -> Facts<'a> {
+    let header = |name| parts.headers.get_all::<&str>(name).iter().map(HeaderValue::as_bytes);
+    Facts::gather(header, query, [Method::GET, Method::HEAD].contains(&parts.method))
+}
+
+fn not_shown(why: NotShown, facts: &Facts<'_>) -> Problem {
+    let problem = Problem::from(Refusal::Unauthorized);
+    match why {
+        NotShown::Nothing => problem,
+        NotShown::Foreign => {
+            let (origin, host) = (facts.origin.text(), facts.host.text());
+            tracing::info!(origin, host, "a cookie from another origin was not taken");
+            problem.saying(
+                "the session's cookie counts on this server's own page only; behind a proxy, \
+                 public_url has to say what that is",
+            )
+        }
     }
 }
 

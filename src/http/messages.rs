@@ -134,7 +134,7 @@ impl MessagesQuery {
 /// A page of history: the newest, or the one before or after a seq.
 #[utoipa::path(
     get, path = "/rooms/{room}/messages", tag = "messages", operation_id = "messages",
-    security(("token" = [])),
+    security(("token" = []), ("cookie" = [])),
     params(("room" = String, Path, description = "The room's id or its slug."), MessagesQuery),
     responses((status = 200, description = "A page of messages.", body = MessagesPage)),
 )]
@@ -161,7 +161,7 @@ pub(super) async fn page(
 /// Say something; answered when it is on disk.
 #[utoipa::path(
     post, path = "/rooms/{room}/messages", tag = "messages", operation_id = "post_message",
-    security(("token" = [])),
+    security(("token" = []), ("cookie" = [])),
     params(("room" = String, Path, description = "The room's id or its slug.")),
     request_body = PostMessage,
     responses(

@@ -5,6 +5,8 @@
 
 mod accounts;
 mod answer;
+mod cookie;
+mod cors;
 mod event_stream;
 mod events;
 mod extract;
@@ -28,6 +30,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::auth::Origins;
 use crate::domain::limits::{BODIES_BYTES, EVENTS_KEEP_ALIVE};
 use crate::metrics::Metrics;
 use crate::transport::Budget;
@@ -100,12 +103,15 @@ pub fn router(app: Arc<App>, readiness: Readiness, streams: Streams) -> Router {
     router.with_state(Http { app, readiness, document, bodies, answers, streams })
 }
 
-/// Wraps the merged routes: paths and methods that are not there are problems like any other, and
-/// each answer gets its request id, its line in the log and its count.
-pub fn finish(router: Router, metrics: &Arc<Metrics>) -> Router {
+/// Wraps the merged routes: paths and methods that are not there are problems like any other,
+/// pages of other origins are told what they may, and each answer gets its request id, its line in
+/// the log and its count.
+pub fn finish(router: Router, metrics: &Arc<Metrics>, origins: &Origins) -> Router {
+    let origins = Arc::new(origins.clone());
     router
         .fallback(system::not_found)
         .method_not_allowed_fallback(system::method_not_allowed)
+        .layer(middleware::from_fn_with_state(origins, cors::cors))
         .layer(middleware::from_fn_with_state(Arc::clone(metrics), trace::trace))
 }
 

@@ -16,6 +16,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::API;
 use super::messages::ChatSchema;
 use super::problem::{self, FaultBody, ProblemBody};
+use crate::auth::SESSION_COOKIE;
 use crate::protocol::ErrorCode;
 
 /// The document before there is an operation in it.
@@ -27,9 +28,11 @@ pub(super) fn frame() -> OpenApi {
         .build();
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     let in_query = SecurityScheme::ApiKey(ApiKey::Query(ApiKeyValue::new("token")));
+    let in_cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(SESSION_COOKIE)));
     let components = ComponentsBuilder::new()
         .security_scheme("token", SecurityScheme::Http(bearer))
         .security_scheme("token_in_query", in_query)
+        .security_scheme("cookie", in_cookie)
         .schema(ProblemBody::name(), ProblemBody::schema())
         .schema(FaultBody::name(), FaultBody::schema())
         .schema(ChatSchema::name(), ChatSchema::schema())
@@ -81,8 +84,13 @@ fn problems(path: &str, operation: &Operation) -> Vec<ErrorCode> {
 
 fn own_problems(operation: &str) -> &'static [ErrorCode] {
     match operation {
-        "sign_up" => &[ErrorCode::UsernameTaken, ErrorCode::SignupClosed, ErrorCode::RateLimited],
-        "sign_in" => &[ErrorCode::Unauthorized, ErrorCode::RateLimited],
+        "sign_up" => &[
+            ErrorCode::UsernameTaken,
+            ErrorCode::SignupClosed,
+            ErrorCode::Forbidden,
+            ErrorCode::RateLimited,
+        ],
+        "sign_in" => &[ErrorCode::Unauthorized, ErrorCode::Forbidden, ErrorCode::RateLimited],
         "delete_me" | "change_password" => &[ErrorCode::RateLimited],
         "create_room" => &[ErrorCode::SlugTaken, ErrorCode::RateLimited],
         "delete_room" => &[ErrorCode::Forbidden],

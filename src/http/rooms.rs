@@ -113,7 +113,7 @@ impl RoomsQuery {
 
 /// The rooms, by rising `roomId`.
 #[utoipa::path(
-    get, path = "/rooms", tag = "rooms", operation_id = "list_rooms", security(("token" = [])),
+    get, path = "/rooms", tag = "rooms", operation_id = "list_rooms", security(("token" = []), ("cookie" = [])),
     params(RoomsQuery),
     responses((status = 200, description = "A page of rooms.", body = RoomsPage)),
 )]
@@ -131,7 +131,7 @@ pub(super) async fn list(
 
 /// Make a room.
 #[utoipa::path(
-    post, path = "/rooms", tag = "rooms", operation_id = "create_room", security(("token" = [])),
+    post, path = "/rooms", tag = "rooms", operation_id = "create_room", security(("token" = []), ("cookie" = [])),
     request_body = CreateRoom,
     responses((status = 201, description = "The room is made.", body = OneRoom)),
 )]
@@ -148,7 +148,7 @@ pub(super) async fn create(
 
 /// One room.
 #[utoipa::path(
-    get, path = "/rooms/{room}", tag = "rooms", operation_id = "room", security(("token" = [])),
+    get, path = "/rooms/{room}", tag = "rooms", operation_id = "room", security(("token" = []), ("cookie" = [])),
     params(("room" = String, Path, description = "The room's id or its slug.")),
     responses((status = 200, description = "The room.", body = OneRoom)),
 )]
@@ -164,7 +164,7 @@ pub(super) async fn show(
 /// Delete a room, as its creator or an admin.
 #[utoipa::path(
     delete, path = "/rooms/{room}", tag = "rooms", operation_id = "delete_room",
-    security(("token" = [])),
+    security(("token" = []), ("cookie" = [])),
     params(("room" = String, Path, description = "The room's id or its slug.")),
     responses((status = 204, description = "The room is gone.")),
 )]

@@ -1,6 +1,8 @@
 //! The HTTP edge over a real store: every request goes through the whole router.
 
 mod accounts;
+mod cookie;
+mod cors;
 mod document;
 mod edge;
 mod events;
@@ -21,7 +23,7 @@ use tower::ServiceExt;
 
 use super::{Readiness, Streams};
 use crate::app::{App, Parts, Settings, SetupCode, Signup};
-use crate::auth::random;
+use crate::auth::{Origins, random};
 use crate::clock::Clock;
 use crate::domain::{Delivery, Limits};
 use crate::hub::Hub;
@@ -38,6 +40,7 @@ struct Options {
     limits: Limits,
     signup: Signup,
     setup_code: Option<String>,
+    origins: Origins,
     delivery: Delivery,
     /// Of streams of events.
     keep_alive: Duration,
@@ -51,6 +54,7 @@ impl Default for Options {
             limits: Limits { sign_ins_per_minute: 0, ..Limits::default() },
             signup: Signup::Open,
             setup_code: None,
+            origins: Origins::default(),
             delivery: Delivery::Immediate,
             keep_alive: Duration::from_hours(1),
             after_commit: Box::new(|| {}),
@@ -75,8 +79,15 @@ impl TestApp {
     }
 
     fn with(options: Options) -> Self {
-        let Options { limits, signup, setup_code, delivery, keep_alive, mut after_commit } =
-            options;
+        let Options {
+            limits,
+            signup,
+            setup_code,
+            origins,
+            delivery,
+            keep_alive,
+            mut after_commit,
+        } = options;
         let directory = tempfile::tempdir().unwrap();
         let store = StoreOptions::directory(directory.path(), 1024 * 1024);
         let new = NewDatabase { log: random::log_id().unwrap(), secret: random::secret().unwrap() };
@@ -107,13 +118,15 @@ impl TestApp {
             signup,
             token_ttl: TTL,
             delivery,
+            origins: origins.clone(),
             setup_code: setup_code.map(SetupCode),
         };
         let app = App::new(parts, settings);
         let readiness = Readiness::default();
         let output = Budget::new(1 << 20);
         let streams = Streams { output: Arc::clone(&output), keep_alive };
-        let router = super::finish(super::router(app, readiness.clone(), streams), &metrics);
+        let router = super::router(app, readiness.clone(), streams);
+        let router = super::finish(router, &metrics, &origins);
         let secret = opened.secret;
         Self { router, clock, readiness, secret, queue, output, _directory: directory }
     }

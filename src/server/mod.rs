@@ -16,7 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::app::{self, App, SetupCode, Signup};
-use crate::auth::{RandomError, random};
+use crate::auth::{Origins, RandomError, random};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::Millis;
@@ -143,6 +143,7 @@ impl Server {
             signup: config.auth.signup,
             token_ttl: config.auth.token_ttl,
             delivery: config.rooms.delivery,
+            origins: Origins { public: config.public_url, allowed: config.allowed_origins },
             setup_code: first_account.setup_code(),
         };
         let configured = config.auth.secret.map(|secret| secret.as_bytes().to_vec());
@@ -186,6 +187,7 @@ impl Server {
                 .merge(web::router())
                 .merge(ws::router(Arc::clone(&self.sessions))),
             &app.hub.metrics,
+            &app.settings.origins,
         );
         let accepting = accept::Accepting {
             listener: listeners.main,

@@ -1,13 +1,12 @@
 //! `GET /ws`: the handshake, and the raw socket taken back from the HTTP server.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{
-    AUTHORIZATION, CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
     UPGRADE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -21,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::session::{Sessions, serve_tcp};
-use crate::auth::shown_token;
+use crate::auth::{Facts, NotShown, Origins};
 use crate::transport::PatientStream;
 
 /// What keeps an accepted socket counted; the session holds it to its end.
@@ -36,7 +35,7 @@ async fn upgrade(State(sessions): State<Arc<Sessions>>, mut request: Request) ->
     let Some(accept) = accept_key(request.method(), request.headers()) else {
         return refuse();
     };
-    let token = token(&request);
+    let token = token(&request, &sessions.app.settings.origins);
     let socket = request.extensions().get::<Socket>().cloned();
     let Some(upgraded) = request.extensions_mut().remove::<OnUpgrade>() else {
         return refuse();
@@ -94,10 +93,21 @@ fn refuse() -> Response {
     response
 }
 
-/// The token in the query, as browsers must send it, or in the header.
-fn token(request: &Request) -> Option<String> {
-    let headers = request.headers().get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-    shown_token(headers, request.uri().query()).map(Cow::into_owned)
+/// The token in the query, as a browser must send one that it was given, in the header, or in the
+/// cookie of the server's own page.
+fn token(request: &Request, origins: &Origins) -> Option<String> {
+    let headers = request.headers();
+    let header = |name| headers.get_all::<&str>(name).iter().map(HeaderValue::as_bytes);
+    let facts = Facts::gather(header, request.uri().query(), false);
+    match origins.shown(&facts) {
+        Ok(shown) => Some(shown.token().to_owned()),
+        Err(NotShown::Nothing) => None,
+        Err(NotShown::Foreign) => {
+            let (origin, host) = (facts.origin.text(), facts.host.text());
+            tracing::info!(origin, host, "a cookie from another origin was not taken");
+            None
+        }
+    }
 }
 
 #[cfg(test)]
@@ -137,10 +147,15 @@ mod tests {
     }
 
     #[test]
-    fn the_token_comes_in_the_query_or_in_the_header() {
-        assert_eq!(token(&request("/ws?a=1&token=x%2By", &[])).as_deref(), Some("x+y"));
-        let header = [("authorization", "bearer abc")];
-        assert_eq!(token(&request("/ws", &header)).as_deref(), Some("abc"));
-        assert_eq!(token(&request("/ws", &[("authorization", "Basic abc")])), None);
+    fn the_token_comes_in_the_query_in_the_header_or_in_the_cookie_of_our_own_page() {
+        let token = |uri, headers: &[_]| token(&request(uri, headers), &Origins::default());
+        assert_eq!(token("/ws?a=1&token=x%2By", &[]).as_deref(), Some("x+y"));
+        assert_eq!(token("/ws", &[("authorization", "bearer abc")]).as_deref(), Some("abc"));
+        assert_eq!(token("/ws", &[("authorization", "Basic abc")]), None);
+        let cookie = ("cookie", "parlor_session=abc");
+        let (host, own) = (("host", "chat.example.org"), ("origin", "https://chat.example.org"));
+        assert_eq!(token("/ws", &[cookie, host, own]).as_deref(), Some("abc"));
+        assert_eq!(token("/ws", &[cookie, host, ("origin", "https://evil.example")]), None);
+        assert_eq!(token("/ws", &[cookie, host]), None);
     }
 }

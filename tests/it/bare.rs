@@ -121,7 +121,7 @@ impl Bare {
         let (client, server) = connected().await;
         let streams = Streams::new(Arc::clone(&self.sessions.output));
         let router = router(Arc::clone(&self.app), Readiness::default(), streams);
-        let router = finish(router, &self.app.hub.metrics);
+        let router = finish(router, &self.app.hub.metrics, &self.app.settings.origins);
         tokio::spawn(async move {
             let service = TowerToHyperService::new(router);
             http1::Builder::new().serve_connection(TokioIo::new(server), service).await

@@ -11,6 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use parlor::app::{App, Parts, Settings, Signup};
+use parlor::auth::Origins;
 use parlor::clock::Clock;
 use parlor::domain::{Delivery, Limits, LogId};
 use parlor::http::{self, Readiness, Streams};
@@ -60,6 +61,7 @@ pub fn app(
         signup: Signup::Open,
         token_ttl: Duration::from_hours(1),
         delivery: Delivery::Immediate,
+        origins: Origins::default(),
         setup_code: None,
     };
     (App::new(parts, settings), queue, thread)
@@ -119,7 +121,7 @@ impl Inside {
         let streams = Streams::new(Arc::clone(&sessions.output));
         let metrics = Arc::clone(&app.hub.metrics);
         let router = http::router(app, Readiness::default(), streams);
-        let router = http::finish(router.merge(ws::router(sessions)), &metrics);
+        let router = http::finish(router.merge(ws::router(sessions)), &metrics, &Origins::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         tokio::spawn(async move {

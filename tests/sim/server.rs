@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use parlor::app::{App, Parts, Settings, Signup};
+use parlor::auth::Origins;
 use parlor::clock::Clock;
 use parlor::domain::{Delivery, Limits, LogId};
 use parlor::hub::{BlockLimits, Hub, Lane, LaneOptions, LaneStep};
@@ -85,6 +86,7 @@ impl Server {
             delivery: Delivery::Immediate,
             signup: Signup::Open,
             token_ttl: Duration::from_mins(1),
+            origins: Origins::default(),
             setup_code: None,
         };
         let app = App::new(parts, settings);

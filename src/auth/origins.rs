@@ -1,0 +1,242 @@
+//! Which pages may do what: the server's own, whose browser may show the session's cookie, and
+//! others that the operator lets call the API with a token.
+
+use super::{Facts, Header};
+use crate::domain::{WebOrigin, is_loopback_host};
+
+/// What the operator says about where pages come from.
+#[derive(Debug, Clone, Default)]
+pub struct Origins {
+    /// Under which browsers find the server; `None`: under whatever their `Host` header says.
+    pub public: Option<WebOrigin>,
+    /// Other origins, which may show tokens but never the cookie.
+    pub allowed: Vec<WebOrigin>,
+}
+
+impl Origins {
+    /// Whether a request is from the server's own page, as its browser says.
+    ///
+    /// `Origin` says it best: it has to be the public one or, where none is set, to go with `Host`.
+    /// That has no scheme, so behind a proxy `http` and `https` cannot be told apart by it. Browsers
+    /// leave `Origin` out where a page reads from its own server; then `Sec-Fetch-Site` says it.
+    /// Where the server is public over plain HTTP they leave out both, and what only reads is
+    /// taken: another page could cause it but not see the answer.
+    #[must_use]
+    pub fn are_own(&self, facts: &Facts<'_>) -> bool {
+        match (facts.origin, facts.sec_fetch_site) {
+            (Header::One(_), _) => self.is_own(facts.origin, facts.host),
+            (Header::Absent, Header::One(site)) => site == b"same-origin",
+            (Header::Absent, Header::Absent) => facts.reads && self.browsers_say_little(),
+            (Header::Several, _) | (_, Header::Several) => false,
+        }
+    }
+
+    fn is_own(&self, origin: Header<'_>, host: Header<'_>) -> bool {
+        let Some(origin) = origin.text().and_then(WebOrigin::parse) else { return false };
+        match &self.public {
+            Some(public) => origin == *public,
+            None => host.text().is_some_and(|host| origin.is_reached_as(host)),
+        }
+    }
+
+    /// `Sec-Fetch-Site` is sent only where nobody on the way can change it.
+    fn browsers_say_little(&self) -> bool {
+        self.public.as_ref().is_some_and(|public| !public.is_https() && !public.is_loopback())
+    }
+
+    /// Whether whoever signs in may be given the cookie: its own page, or a program, which says
+    /// nothing of pages. Another page would sign its visitor in to an account of its choice.
+    #[must_use]
+    pub fn may_be_given_a_cookie(&self, facts: &Facts<'_>) -> bool {
+        let says_nothing = (facts.origin, facts.sec_fetch_site) == (Header::Absent, Header::Absent);
+        says_nothing || self.are_own(facts)
+    }
+
+    /// Whether the cookie is kept to HTTPS: it is, unless the server is public over plain HTTP or,
+    /// where nothing is said about that, the browser runs on the server's own machine.
+    #[must_use]
+    pub fn are_secure(&self, host: Header<'_>) -> bool {
+        match &self.public {
+            Some(public) => public.is_https(),
+            None => !host.text().is_some_and(is_loopback_host),
+        }
+    }
+
+    /// Whether a page of this origin, not the server's own, may call the API with a token.
+    #[must_use]
+    pub fn allow(&self, origin: Header<'_>) -> bool {
+        let origin = origin.text().and_then(WebOrigin::parse);
+        origin.is_some_and(|origin| self.allowed.contains(&origin))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{NotShown, Shown};
+    use super::*;
+
+    fn origin(text: &str) -> WebOrigin {
+        WebOrigin::parse(text).unwrap()
+    }
+
+    /// Every kind of `Origin` that the tables below speak of.
+    const ORIGINS: [(&str, Header<'_>); 7] = [
+        ("absent", Header::Absent),
+        ("same", Header::One(b"https://chat.example.org")),
+        ("other scheme", Header::One(b"http://chat.example.org")),
+        ("other port", Header::One(b"https://chat.example.org:8443")),
+        ("other", Header::One(b"https://evil.example")),
+        ("null", Header::One(b"null")),
+        ("several", Header::Several),
+    ];
+
+    struct Place {
+        public: Option<&'static str>,
+        host: Header<'static>,
+        /// Which of [`ORIGINS`] are the server's own here.
+        own: &'static [&'static str],
+        /// Whether a read without `Origin` and `Sec-Fetch-Site` is taken.
+        bare_reads: bool,
+    }
+
+    const fn place(
+        public: Option<&'static str>,
+        host: Header<'static>,
+        own: &'static [&'static str],
+    ) -> Place {
+        Place { public, host, own, bare_reads: false }
+    }
+
+    const HTTPS: Option<&str> = Some("https://chat.example.org");
+    const HTTPS_8443: Option<&str> = Some("https://chat.example.org:8443");
+    const HTTP: Option<&str> = Some("http://chat.example.org");
+    const LOOPBACK: Option<&str> = Some("http://localhost:8080");
+
+    const PLACES: [Place; 16] = [
+        // Nothing is set: the host decides, and with it the port.
+        place(None, Header::One(b"chat.example.org"), &["same", "other scheme"]),
+        place(None, Header::One(b"CHAT.example.org:443"), &["same"]),
+        place(None, Header::One(b"chat.example.org:80"), &["other scheme"]),
+        place(None, Header::One(b"chat.example.org:8443"), &["other port"]),
+        // A proxy that names itself or the server instead of what the browser asked for.
+        place(None, Header::One(b"127.0.0.1:8080"), &[]),
+        place(None, Header::One(b"evil.example"), &["other"]),
+        place(None, Header::One(b"chat.example.org/"), &[]),
+        place(None, Header::One(b"\xff"), &[]),
+        place(None, Header::Absent, &[]),
+        place(None, Header::Several, &[]),
+        // It is set: the host says nothing any more.
+        place(HTTPS, Header::One(b"chat.example.org"), &["same"]),
+        place(HTTPS, Header::One(b"127.0.0.1:8080"), &["same"]),
+        place(HTTPS, Header::One(b"evil.example"), &["same"]),
+        place(HTTPS_8443, Header::Absent, &["other port"]),
+        Place { bare_reads: true, ..place(HTTP, Header::Several, &["other scheme"]) },
+        place(LOOPBACK, Header::One(b"localhost:8080"), &[]),
+    ];
+
+    /// Each kind of credential: the header, the query, the cookie, and what is shown if the request
+    /// is from the server's own page and if not.
+    type Credential = (Header<'static>, Option<&'static str>, Header<'static>, Verdict, Verdict);
+    type Verdict = Result<Shown<'static>, NotShown>;
+
+    fn credentials() -> [Credential; 9] {
+        let bearer = Header::One(b"Bearer given".as_slice());
+        let cookie = Header::One(b"parlor_session=kept".as_slice());
+        let given = || Ok(Shown::Token("given".into()));
+        let (kept, nothing) = (Ok(Shown::Cookie("kept")), Err(NotShown::Nothing));
+        let (absent, in_query) = (Header::Absent, Some("token=given"));
+        [
+            (absent, None, absent, nothing.clone(), nothing.clone()),
+            (bearer, None, absent, given(), given()),
+            (absent, in_query, absent, given(), given()),
+            (absent, None, cookie, kept, Err(NotShown::Foreign)),
+            (bearer, None, cookie, given(), given()),
+            (absent, in_query, cookie, given(), given()),
+            (bearer, in_query, cookie, given(), given()),
+            (Header::One(b"Basic x"), None, cookie, nothing.clone(), nothing.clone()),
+            (Header::Several, None, cookie, nothing.clone(), nothing),
+        ]
+    }
+
+    /// Every combination of credential, `Origin`, `Sec-Fetch-Site`, `Host`, public URL, and of what
+    /// only reads with what does not.
+    #[test]
+    fn a_cookie_counts_on_the_servers_own_page_and_what_is_given_counts_anywhere() {
+        let sites: [(Header<'_>, Option<bool>); 6] = [
+            (Header::Absent, None),
+            (Header::One(b"same-origin"), Some(true)),
+            (Header::One(b"same-site"), Some(false)),
+            (Header::One(b"cross-site"), Some(false)),
+            (Header::One(b"none"), Some(false)),
+            (Header::Several, Some(false)),
+        ];
+        let mut combinations = 0;
+        for Place { public, host, own, bare_reads } in PLACES {
+            let origins = Origins { public: public.map(origin), allowed: vec![origin("https://evil.example")] };
+            for (what, origin) in ORIGINS {
+                for (site, says) in sites {
+                    for reads in [false, true] {
+                        let from_own = match (what, says) {
+                            ("absent", None) => reads && bare_reads,
+                            ("absent", Some(same)) => same,
+                            _ => own.contains(&what),
+                        };
+                        for (authorization, query, cookie, ours, theirs) in credentials() {
+                            let facts = Facts {
+                                authorization,
+                                cookie,
+                                origin,
+                                sec_fetch_site: site,
+                                host,
+                                query,
+                                reads,
+                            };
+                            let expected = if from_own { ours } else { theirs };
+                            let told = format!("{public:?} {facts:?}");
+                            assert_eq!(origins.shown(&facts), expected, "{told}");
+                            let silent = what == "absent" && says.is_none();
+                            let given = origins.may_be_given_a_cookie(&facts);
+                            assert_eq!(given, from_own || silent, "{told}");
+                            combinations += 1;
+                        }
+                    }
+                }
+            }
+        }
+        assert_eq!(combinations, 16 * 7 * 6 * 2 * 9);
+    }
+
+    #[test]
+    fn the_cookie_is_kept_to_https_but_where_there_is_none() {
+        for (public, host, secure) in [
+            (None, "chat.example.org", true),
+            (None, "192.168.1.5:8080", true),
+            (None, "127.0.0.1:8080", false),
+            (None, "localhost:8080", false),
+            (None, "[::1]:8080", false),
+            (None, "", true),
+            (HTTPS, "127.0.0.1:8080", true),
+            (HTTP, "chat.example.org", false),
+            (LOOPBACK, "localhost:8080", false),
+        ] {
+            let origins = Origins { public: public.map(origin), ..Origins::default() };
+            let told = origins.are_secure(Header::One(host.as_bytes()));
+            assert_eq!(told, secure, "{public:?} {host}");
+        }
+        assert!(Origins::default().are_secure(Header::Absent));
+        assert!(Origins::default().are_secure(Header::Several));
+    }
+
+    #[test]
+    fn only_listed_origins_are_allowed() {
+        let allowed = vec![origin("https://app.example.com"), origin("http://localhost:5173")];
+        let origins = Origins { public: HTTPS.map(origin), allowed };
+        let allow = |text: &str| origins.allow(Header::One(text.as_bytes()));
+        assert!(allow("https://app.example.com") && allow("http://localhost:5173"));
+        for other in ["https://app.example.com:444", "http://app.example.com", "null", "*", ""] {
+            assert!(!allow(other), "{other}");
+        }
+        assert!(!allow("https://chat.example.org"), "its own page needs no leave");
+        assert!(!origins.allow(Header::Absent) && !origins.allow(Header::Several));
+    }
+}
