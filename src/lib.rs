@@ -42,8 +42,14 @@
 //! Whoever only listens, over HTTP, has the same subscription: `http::event_stream`
 //! (`EventStream::chunk`) steps it when the answer has room for more.
 //!
+//! Who watches the list of all rooms, most of which it never joined, is told by `hub::watch`: it
+//! hears of commits alone, so that it costs the way above nothing.
+//!
 //! On the way `metrics` is told how long it took (by `store::thread` and `hub::rooms`);
 //! `server::metrics` shows it, with what it reads elsewhere, on a listener of its own.
+//!
+//! Whose request it is, `auth::shown` finds out for both edges; whether a cookie counts, which a
+//! browser shows whichever page asks, `auth::origins` decides.
 //!
 //! History takes the other way: `http::messages` asks `store::reader`, on a small pool, over a
 //! snapshot that all readers share until the next commit. A subscription that catches up asks

@@ -42,7 +42,7 @@ fn check_frame(frame: &ClientFrame, echo: &Echo, limits: &Limits) {
             assert_eq!(echo.reference, None, "a chat has an id, not a ref");
             Some(*room)
         }
-        ClientFrame::Refresh { .. } | ClientFrame::Ping => None,
+        ClientFrame::Refresh { .. } | ClientFrame::Watch | ClientFrame::Ping => None,
     };
     if let Some(room) = room {
         assert_eq!(echo.room_id, Some(room.get()), "the answer would name another room");
@@ -80,6 +80,7 @@ fn encode(frame: &ClientFrame) -> Value {
         }),
         ClientFrame::Typing { room } => json!({"type": "typing", "roomId": room.get()}),
         ClientFrame::Refresh { token } => json!({"type": "refresh", "token": token}),
+        ClientFrame::Watch => json!({"type": "watch"}),
         ClientFrame::Ping => json!({"type": "ping"}),
     }
 }

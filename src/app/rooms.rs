@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::{App, no_randomness, unreadable};
 use crate::auth::random;
-use crate::domain::limits::{RANDOM_SLUGS, ROOM_LOOKUPS, SLUG_SUFFIXES};
+use crate::domain::limits::{RANDOM_SLUGS, ROOM_LOOKUPS, SLUG_SUFFIXES, WATCH_ROOMS};
 use crate::domain::{
     Delivery, Identity, Refusal, Role, Room, RoomId, RoomName, RoomRef, Seq, Slug,
 };
 use crate::hub::{self, Cut, Member, PublishError};
-use crate::store::{Command, CreateRoom, Reply, RoomRow};
+use crate::store::{Command, CreateRoom, Reply, RoomRow, RoomSummary};
 
 #[derive(Debug)]
 pub struct CreateRoomRequest {
@@ -64,6 +64,15 @@ impl App {
     pub async fn rooms(&self, after: u64, limit: usize) -> Result<(Vec<RoomView>, bool), Refusal> {
         let (rows, has_more) = self.read(move |snapshot| snapshot.rooms(after, limit)).await?;
         Ok((rows.into_iter().map(RoomView::from).collect(), has_more))
+    }
+
+    /// A frame's worth of all rooms, by rising id after `after`, and whether there are more.
+    pub async fn listed_rooms(
+        &self,
+        after: Option<RoomId>,
+    ) -> Result<(Vec<RoomSummary>, bool), Refusal> {
+        let after = after.map_or(0, RoomId::get);
+        self.read(move |snapshot| snapshot.summaries(after, WATCH_ROOMS)).await
     }
 
     pub async fn room(&self, reference: RoomRef) -> Result<RoomView, Refusal> {

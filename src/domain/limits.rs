@@ -193,6 +193,15 @@ pub const PRESENCE_GATHER: Duration = Duration::from_millis(500);
 pub const PRESENCE_TURN: usize = 64;
 /// People whose names `presence` lists; above, it tells their number alone.
 pub const PRESENCE_NAMES: usize = 200;
+/// Rooms in one frame about the list of rooms.
+pub const WATCH_ROOMS: usize = 200;
+/// Changes of the list of rooms are gathered this long.
+pub const WATCH_GATHER: Duration = Duration::from_secs(1);
+/// Changed rooms of which somebody who watches has still to be told; past it, whoever is furthest
+/// behind is closed with 4408.
+pub const WATCH_CHANGES: usize = 262_144;
+/// Watchers that are told before everybody else on the thread has a turn.
+pub const WATCH_TURN: usize = 64;
 /// Bytes of messages on one page of history; one event is always taken.
 pub const PAGE_BYTES: usize = 256 * 1024;
 /// Events in one block of a room's log, which is encoded once for all members that catch up; also

@@ -275,9 +275,9 @@ pub(super) async fn sign_out(
     State(http): State<Http>,
     asker: Asker,
     cookies: Cookies,
-) -> Result<(StatusCode, SetCookie), Problem> {
+) -> Result<(SetCookie, StatusCode), Problem> {
     http.app.sign_out(&asker.identity).await?;
-    Ok((StatusCode::NO_CONTENT, clear(&asker, cookies)?))
+    Ok((clear(&asker, cookies)?, StatusCode::NO_CONTENT))
 }
 
 /// The cookie goes with the session that it showed.
@@ -322,9 +322,9 @@ pub(super) async fn delete_me(
     peer: PeerAddr,
     cookies: Cookies,
     Body(body): Body<DeleteMe>,
-) -> Result<(StatusCode, SetCookie), Problem> {
+) -> Result<(SetCookie, StatusCode), Problem> {
     http.app.delete_account(&asker.identity, body.password, peer.ip()).await?;
-    Ok((StatusCode::NO_CONTENT, clear(&asker, cookies)?))
+    Ok((clear(&asker, cookies)?, StatusCode::NO_CONTENT))
 }
 
 /// Change the password; every other session of the account ends.

@@ -2,7 +2,8 @@
 //!
 //! Lock order, never the other way round: a session's own rooms (`ws::rooms`), the hub's map of
 //! rooms, a rider, one room's state, the set of vacant rooms, a lane's newcomers, the writer's
-//! queue, the registry of connections, one connection's outbound. The list of restless rooms and
+//! queue, the registry of connections, one connection's outbound. Before that last one stand also
+//! those who watch and then one watcher's place, beside all others. The list of restless rooms and
 //! the blocks of the log are locked alone. No lock is held across an await, and no two rooms are
 //! locked at once.
 
@@ -26,6 +27,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 mod vacant;
+mod watch;
 
 pub use block::Part;
 pub use blocks::{Begin, BlockLimits, Blocks, Find, Ticket};
@@ -38,3 +40,4 @@ pub use room::{Closed, Post, Reservation, Reserve, Room};
 pub use rooms::Hub;
 pub use state::{Cut, Member, PublishError};
 pub use subscription::{Gone, Position, Step, Subscription};
+pub use watch::{Watchers, Watching, listed};

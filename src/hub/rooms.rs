@@ -9,7 +9,7 @@ use tokio::sync::{Notify, OnceCell};
 
 use super::room::{Ack, Use};
 use super::vacant::Vacant;
-use super::{BlockLimits, Connection, Connections, LaneOptions, Log, Room};
+use super::{BlockLimits, Connection, Connections, LaneOptions, Log, Room, Watchers};
 use crate::clock::Moment;
 use crate::domain::{Limits, RoomId};
 use crate::metrics::Metrics;
@@ -22,8 +22,10 @@ pub struct Hub {
     pub connections: Connections,
     pub log: Log,
     pub metrics: Arc<Metrics>,
+    /// Who watches the list of all rooms.
+    pub watchers: Arc<Watchers>,
     rooms: Mutex<HashMap<RoomId, Slot>>,
-    reader: Reader,
+    pub(super) reader: Reader,
     queue: WriteQueue,
     boot: u64,
     lanes: LaneOptions,
@@ -62,6 +64,7 @@ impl Hub {
             connections: Connections::new(limits.connections, limits.connections_per_user),
             log: Log::new(reader.clone(), blocks),
             metrics: Arc::clone(metrics),
+            watchers: Arc::default(),
             rooms: Mutex::default(),
             reader,
             queue,
@@ -157,6 +160,11 @@ impl Hub {
                 self.log.blocks.forget_all();
             }
             self.connections.end_sessions(ended);
+        }
+        if self.watchers.are_there() {
+            let heads = committed.heads.iter().map(|(room, _)| room);
+            let rooms = committed.created_rooms.iter().chain(&committed.deleted_rooms);
+            self.watchers.changed(heads.chain(rooms).copied());
         }
     }
 

@@ -29,6 +29,7 @@ mod lanes;
 mod stage;
 mod twins;
 mod vacant;
+mod watch;
 
 /// A few messages make many blocks.
 const SMALL_BLOCKS: BlockLimits = BlockLimits {

@@ -14,6 +14,7 @@ pub enum ClientFrame {
     Chat { room: RoomId, body: MessageBody, id: Option<MessageId> },
     Typing { room: RoomId },
     Refresh { token: String },
+    Watch,
     Ping,
 }
 
@@ -76,6 +77,7 @@ pub fn decode(text: &str, limits: &Limits) -> Decoded {
         "refresh" => fields
             .required("token", Value::text)
             .map(|token| ClientFrame::Refresh { token: token.into_owned() }),
+        "watch" => Some(ClientFrame::Watch),
         "ping" => Some(ClientFrame::Ping),
         _ => {
             let frame = fault(ErrorCode::UnknownType, "this server knows no frame of this type");

@@ -15,6 +15,8 @@ pub use chat::ChatDraft;
 pub use client::{ClientFrame, DecodeError, Decoded, Echo, JoinRoom, decode};
 pub use code::{CloseCode, ErrorCode};
 pub use event_stream::{COMMENT_LINE, append_log_events, named_event, retry_line};
-pub use frame::{close_frame, ping_frame, text_frame};
+pub use frame::{close_frame, ping_frame, text_frame, texts};
 pub use json::{Fields, NotAnObject, Value};
-pub use server::{Hello, HelloLimits, Joined, Person, Presence, ServerFrame, chat_json};
+pub use server::{
+    Hello, HelloLimits, Joined, ListedRoom, Person, Presence, RoomsFrame, ServerFrame, chat_json,
+};

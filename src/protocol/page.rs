@@ -98,6 +98,8 @@ fn fixed_bounds_stand_there() {
         ("bytes of message text on one page", limits::PAGE_BYTES),
         ("sessions of one account", limits::SESSIONS_PER_USER),
         ("people whose names `presence` tells", limits::PRESENCE_NAMES),
+        ("rooms of one `rooms` frame", limits::WATCH_ROOMS),
+        ("changed rooms that a watcher may be behind", limits::WATCH_CHANGES),
         ("erroneous frames in a row", usize::try_from(limits::BAD_FRAMES).unwrap()),
         (
             "seconds of silence before a comment in a stream of events",
@@ -142,6 +144,7 @@ fn every_example_of_the_server_is_json_of_a_known_type() {
         "ack",
         "typing",
         "presence",
+        "rooms",
         "refreshed",
         "pong",
         "error",

@@ -34,6 +34,7 @@ pub enum ServerFrame<'a> {
         username: &'a str,
     },
     Presence(Presence<'a>),
+    Rooms(RoomsFrame<'a>),
     Refreshed {
         expires_at: u64,
         #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
@@ -104,6 +105,45 @@ pub struct Presence<'a> {
 pub struct Person<'a> {
     pub user_id: u64,
     pub username: &'a str,
+}
+
+/// Of the list of all rooms: all of them, or what has changed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoomsFrame<'a> {
+    /// Whatever was told before is replaced.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub snapshot: bool,
+    /// More of the same answer follow.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_more: bool,
+    pub rooms: Vec<ListedRoom<'a>>,
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub reference: Option<&'a str>,
+}
+
+/// A room as it is, or that it is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedRoom<'a> {
+    pub room_id: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slug: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
+}
+
+impl ListedRoom<'_> {
+    #[must_use]
+    pub fn gone(room_id: u64) -> Self {
+        Self { room_id, slug: None, name: None, head: None, count: None, gone: true }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -245,6 +285,31 @@ mod tests {
             json(&presence),
             serde_json::json!({"type": "presence", "roomId": 1,
                 "joined": [{"userId": 3, "username": "ann"}], "count": 2})
+        );
+    }
+
+    #[test]
+    fn rooms_are_told_as_they_are_or_as_gone() {
+        let den = ListedRoom {
+            room_id: 1,
+            slug: Some("den"),
+            name: Some("Den"),
+            head: Some(0),
+            count: Some(0),
+            gone: false,
+        };
+        let rooms = vec![den, ListedRoom::gone(2)];
+        let told = RoomsFrame { snapshot: true, has_more: true, rooms, reference: Some("r") };
+        assert_eq!(
+            json(&ServerFrame::Rooms(told)),
+            serde_json::json!({"type": "rooms", "snapshot": true, "hasMore": true, "ref": "r",
+                "rooms": [{"roomId": 1, "slug": "den", "name": "Den", "head": 0, "count": 0},
+                    {"roomId": 2, "gone": true}]})
+        );
+        let told = RoomsFrame { snapshot: false, has_more: false, rooms: vec![], reference: None };
+        assert_eq!(
+            json(&ServerFrame::Rooms(told)),
+            serde_json::json!({"type": "rooms", "rooms": []})
         );
     }
 

@@ -1,6 +1,7 @@
 //! The whole order of start and stop.
 
 mod accept;
+mod background;
 mod files;
 mod listeners;
 mod metrics;
@@ -20,9 +21,7 @@ use crate::auth::{Origins, RandomError, random};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::Millis;
-use crate::domain::limits::{
-    EVICTION_INTERVAL, HTTP_CONNECTIONS, PRESENCE_GATHER, PRESENCE_TURN, STOP_DEADLINE,
-};
+use crate::domain::limits::{HTTP_CONNECTIONS, STOP_DEADLINE};
 use crate::http::{self, Readiness, Streams};
 use crate::hub::{Hub, News, NewsReceiver};
 use crate::metrics::Metrics;
@@ -200,11 +199,13 @@ impl Server {
         self.http.spawn(accepting.run());
         let heartbeats = Arc::clone(&self.sessions.heartbeats);
         let heartbeats = async move { heartbeats.run().await };
-        let presence = tell_presence(Arc::clone(&app.hub));
-        let housekeeping = keep_house(Arc::clone(app));
+        let presence = background::tell_presence(Arc::clone(&app.hub));
+        let watchers = background::tell_watchers(Arc::clone(&app.hub));
+        let housekeeping = background::keep_house(Arc::clone(app));
         let stop = &self.stop_background;
         self.background.spawn(stop.clone().run_until_cancelled_owned(heartbeats));
         self.background.spawn(stop.clone().run_until_cancelled_owned(presence));
+        self.background.spawn(stop.clone().run_until_cancelled_owned(watchers));
         self.background.spawn(stop.clone().run_until_cancelled_owned(housekeeping));
         if let Some(listener) = listeners.metrics {
             let scraped = metrics::Scraped {
@@ -317,27 +318,6 @@ fn first_account(
 async fn take_in(commits: NewsReceiver, untold: DropGuard) {
     commits.take_in().await;
     untold.disarm();
-}
-
-async fn tell_presence(hub: Arc<Hub>) {
-    loop {
-        hub.restless().await;
-        tokio::time::sleep(PRESENCE_GATHER).await;
-        for rooms in hub.take_restless().chunks(PRESENCE_TURN) {
-            for room in rooms {
-                room.tell_presence();
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-async fn keep_house(app: Arc<App>) {
-    loop {
-        tokio::time::sleep(EVICTION_INTERVAL).await;
-        app.hub.evict_idle();
-        app.tidy_rates();
-    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod record;
 mod rooms;
 mod schema;
 mod snapshot;
+mod summary;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -37,5 +38,6 @@ pub use schema::NewDatabase;
 pub use snapshot::{
     Account, Head, LogPage, LoggedEvent, Page, PageRequest, PageSize, RoomRow, Session, Snapshot,
 };
+pub use summary::RoomSummary;
 pub use thread::{DrivenWriter, WriterEnd, WriterThread};
 pub use writer::{CommitMode, Committed, EndedSessions, Writer};

@@ -9,11 +9,12 @@ use super::schema::{read_u64, write_u64};
 use super::tables::{HEADS, META, META_LAST_ROOM, PURGES, ROOM_BY_SLUG, ROOMS};
 use crate::domain::{Room, RoomId};
 
+/// The room that is made; `None`: its slug is taken.
 pub(super) fn create(
     transaction: &WriteTransaction,
     command: &mut CreateRoom,
     boot: u64,
-) -> Result<(), ReadError> {
+) -> Result<Option<RoomId>, ReadError> {
     let mut by_slug = transaction.open_table(ROOM_BY_SLUG)?;
     let mut free = None;
     for slug in &command.slugs {
@@ -24,26 +25,27 @@ pub(super) fn create(
     }
     let Some(slug) = free else {
         command.reply.settle(Err(SlugTaken));
-        return Ok(());
+        return Ok(None);
     };
     let mut meta = transaction.open_table(META)?;
-    let room_id = read_u64(&meta, META_LAST_ROOM)? + 1;
+    let number = read_u64(&meta, META_LAST_ROOM)? + 1;
+    let room_id = RoomId::new(number).map_err(|_| RecordError::Impossible("room id"))?;
     let room = Room {
-        room_id: RoomId::new(room_id).map_err(|_| RecordError::Impossible("room id"))?,
+        room_id,
         slug,
         name: command.name.clone(),
         created_by: command.created_by,
         created_at: command.created_at,
         delivery: command.delivery,
     };
-    write_u64(&mut meta, META_LAST_ROOM, room_id)?;
-    by_slug.insert(room.slug.as_str(), room_id)?;
+    write_u64(&mut meta, META_LAST_ROOM, number)?;
+    by_slug.insert(room.slug.as_str(), number)?;
     let record = record::encode(&RoomRecord::new(&room))?;
-    transaction.open_table(ROOMS)?.insert(room_id, record.as_slice())?;
+    transaction.open_table(ROOMS)?.insert(number, record.as_slice())?;
     // From the beginning a room knows in which boot its next seq continues.
-    transaction.open_table(HEADS)?.insert(room_id, (0, boot, 0))?;
+    transaction.open_table(HEADS)?.insert(number, (0, boot, 0))?;
     command.reply.settle(Ok(room));
-    Ok(())
+    Ok(Some(room_id))
 }
 
 /// The room is gone at once; its events go bit by bit, by [`super::events::purge`].

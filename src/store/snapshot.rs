@@ -96,7 +96,7 @@ pub struct LogPage {
 /// The database as it was at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
-    transaction: ReadTransaction,
+    pub(super) transaction: ReadTransaction,
     /// Which opening of the database it belongs to.
     opening: u64,
 }

@@ -20,6 +20,7 @@ use crate::mutation::{self, Mutation};
 pub struct Committed {
     /// Each room's last committed seq.
     pub heads: Vec<(RoomId, Seq)>,
+    pub created_rooms: Vec<RoomId>,
     pub deleted_rooms: Vec<RoomId>,
     pub ended_sessions: Vec<EndedSessions>,
 }
@@ -223,7 +224,9 @@ impl Writer {
                     committed.ended_sessions.push(EndedSessions::AllBut(command.user, None));
                 }
             }
-            Command::CreateRoom(command) => rooms::create(transaction, command, self.boot)?,
+            Command::CreateRoom(command) => {
+                committed.created_rooms.extend(rooms::create(transaction, command, self.boot)?);
+            }
             Command::DeleteRoom(command) => {
                 rooms::delete(transaction, command)?;
                 committed.deleted_rooms.push(command.room);

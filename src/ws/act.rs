@@ -101,6 +101,7 @@ impl Session {
                 self.app.room(RoomRef::Id(room)).await?;
                 return Err(Refusal::NotInRoom.into());
             }
+            Action::Watch => self.watch(reference).await?,
             Action::Refresh { token } => self.refresh(&token, reference).await?,
         }
         Ok(())

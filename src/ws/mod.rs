@@ -7,6 +7,7 @@ mod rooms;
 mod session;
 mod state;
 mod upgrade;
+mod watch;
 
 pub use heartbeats::Heartbeats;
 pub use pulse::{Beat, Pulse, Vitals};

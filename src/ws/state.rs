@@ -29,6 +29,7 @@ pub enum Action {
     Refresh {
         token: String,
     },
+    Watch,
     Pong,
     Refuse(Refused),
 }
@@ -97,6 +98,7 @@ impl State {
                 Action::NotJoined { room }
             }
             ClientFrame::Refresh { token } => Action::Refresh { token },
+            ClientFrame::Watch => Action::Watch,
             ClientFrame::Ping => Action::Pong,
         }
     }

@@ -1,0 +1,141 @@
+//! The session's cookie over real sockets: from the server's own page, and from others.
+
+use parlor::config::Config;
+use parlor::domain::WebOrigin;
+use reqwest::RequestBuilder;
+use serde_json::{Value, json};
+
+use crate::raw::{CLOSE, Raw};
+use crate::support::{Answer, Api, PASSWORD, Parlor};
+
+fn public(url: &'static str) -> impl FnOnce(&mut Config) {
+    move |config| config.public_url = WebOrigin::parse(url)
+}
+
+/// Signs ann up as a page does; gives `name=value` of the cookie.
+async fn sign_up(server: &Parlor, origin: &str) -> String {
+    let body = json!({"username": "ann", "password": PASSWORD, "cookie": true});
+    let request = server.api().request("POST", "/signup").json(&body);
+    let answer = Api::send(request.header("origin", origin)).await;
+    assert_eq!(answer.status, 201, "{:?}", answer.json);
+    let cookie = answer.headers["set-cookie"].to_str().expect("text");
+    cookie.split(';').next().expect("a pair").to_owned()
+}
+
+async fn call(request: RequestBuilder, origin: &str, cookie: &str) -> Answer {
+    Api::send(request.header("origin", origin).header("cookie", cookie)).await
+}
+
+/// What a socket with these headers hears first: `hello`, or the code with which it is closed.
+async fn first(server: &Parlor, path: &str, headers: &str) -> Result<Value, u16> {
+    let mut raw = Raw::open(server.addr, path, headers, None).await;
+    let frame = raw.recv().await.expect("a frame");
+    if frame.first == CLOSE {
+        return Err(u16::from_be_bytes(*frame.payload.first_chunk().expect("a code")));
+    }
+    Ok(serde_json::from_slice(&frame.payload).expect("JSON"))
+}
+
+#[tokio::test]
+async fn a_page_of_the_server_signs_up_talks_and_signs_out_without_seeing_a_token() {
+    let server = Parlor::start().await;
+    let own = format!("http://{}", server.addr);
+    let cookie = sign_up(&server, &own).await;
+    let api = server.api();
+    let room = api.request("POST", "/rooms").json(&json!({"name": "Den"}));
+    assert_eq!(call(room, &own, &cookie).await.status, 201);
+    let message = || api.request("POST", "/rooms/den/messages").json(&json!({"message": "hi"}));
+    assert_eq!(call(message(), &own, &cookie).await.status, 201);
+    let page = api.request("GET", "/rooms/den/messages").header("sec-fetch-site", "same-origin");
+    let page = Api::send(page.header("cookie", &cookie)).await;
+    assert_eq!(page.json["messages"][0]["username"], "ann");
+
+    let headers = format!("Origin: {own}\r\nCookie: a=1; {cookie}\r\n");
+    let mut socket = Raw::open(server.addr, "/ws", &headers, None).await;
+    assert_eq!(socket.recv_json().await["type"], "hello");
+    let answer = call(api.request("POST", "/signout"), &own, &cookie).await;
+    assert_eq!(answer.status, 204);
+    let cleared = answer.headers["set-cookie"].to_str().expect("text");
+    assert!(cleared.starts_with("parlor_session=; Max-Age=0; Path=/; HttpOnly"), "{cleared}");
+    assert_eq!(socket.close_code().await, Some(4401), "with the session");
+    assert_eq!(call(message(), &own, &cookie).await.status, 401);
+    assert_eq!(first(&server, "/ws", &headers).await, Err(4401));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn no_other_page_can_use_it() {
+    let server = Parlor::start().await;
+    let own = format!("http://{}", server.addr);
+    let cookie = sign_up(&server, &own).await;
+    let token = cookie.strip_prefix("parlor_session=").expect("the cookie");
+    let port = if server.addr.port() == 1_234 { 1_235 } else { 1_234 };
+    for other in ["http://evil.example", "null", &format!("http://127.0.0.1:{port}")] {
+        let room = || server.api().request("POST", "/rooms").json(&json!({"name": "Den"}));
+        let answer = call(room(), other, &cookie).await;
+        assert_eq!((answer.status, answer.code()), (401, "unauthorized"), "{other}");
+        let events = server.api().request("GET", "/rooms/den/events");
+        assert_eq!(call(events, other, &cookie).await.status, 401, "{other}");
+        let headers = format!("Origin: {other}\r\nCookie: {cookie}\r\n");
+        assert_eq!(first(&server, "/ws", &headers).await, Err(4401), "{other}");
+        // What is given on purpose is believed whoever's page it is.
+        let given = first(&server, &format!("/ws?token={token}"), &headers).await;
+        assert_eq!(given.expect("hello")["type"], "hello", "{other}");
+        let answer = call(room().bearer_auth(token), other, &cookie).await;
+        assert_eq!(answer.status, 201, "{other}");
+    }
+    let bare = format!("Cookie: {cookie}\r\n");
+    assert_eq!(first(&server, "/ws", &bare).await, Err(4401), "browsers always say where from");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn behind_a_proxy_the_public_url_decides() {
+    let server = Parlor::start_with(public("https://chat.example.org")).await;
+    let cookie = sign_up(&server, "https://chat.example.org").await;
+    let me = || server.api().request("GET", "/me");
+    assert_eq!(call(me(), "https://chat.example.org", &cookie).await.status, 200);
+    let headers = format!("Origin: https://chat.example.org\r\nCookie: {cookie}\r\n");
+    assert_eq!(first(&server, "/ws", &headers).await.expect("hello")["type"], "hello");
+    let by_address = format!("http://{}", server.addr);
+    for other in ["http://chat.example.org", "https://chat.example.org:444", &by_address] {
+        assert_eq!(call(me(), other, &cookie).await.status, 401, "{other}");
+        let headers = format!("Origin: {other}\r\nCookie: {cookie}\r\n");
+        assert_eq!(first(&server, "/ws", &headers).await, Err(4401), "{other}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn events_are_streamed_to_the_own_page() {
+    let server = Parlor::start().await;
+    let own = format!("http://{}", server.addr);
+    let cookie = sign_up(&server, &own).await;
+    let room = server.api().request("POST", "/rooms").json(&json!({"name": "Den"}));
+    assert_eq!(call(room, &own, &cookie).await.status, 201);
+    let events = server.api().request("GET", "/rooms/den/events").header("cookie", &cookie);
+    let events = events.header("sec-fetch-site", "same-origin").send().await.expect("an answer");
+    assert_eq!(events.status(), 200);
+    drop(events);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_listed_origin_may_call_with_a_token() {
+    let server = Parlor::start_with(|config| {
+        config.allowed_origins = vec![WebOrigin::parse("https://app.example.com").expect("one")];
+    })
+    .await;
+    let ann = server.person("ann").await;
+    let origin = "https://app.example.com";
+    let asks = server.api().request("OPTIONS", "/rooms").header("origin", origin);
+    let asks = asks.header("access-control-request-method", "POST");
+    let told = Api::send(asks.header("access-control-request-headers", "authorization")).await;
+    assert_eq!(told.status, 204);
+    assert_eq!(told.headers["access-control-allow-origin"], origin);
+    let made = ann.api.request("POST", "/rooms").json(&json!({"name": "Den"}));
+    let made = Api::send(made.header("origin", origin)).await;
+    assert_eq!(made.status, 201);
+    assert_eq!(made.headers["access-control-allow-origin"], origin);
+    server.stop().await;
+}
