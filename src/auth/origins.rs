@@ -172,7 +172,10 @@ mod tests {
         ];
         let mut combinations = 0;
         for Place { public, host, own, bare_reads } in PLACES {
-            let origins = Origins { public: public.map(origin), allowed: vec![origin("https://evil.example")] };
+            let origins = Origins {
+                public: public.map(origin),
+                allowed: vec![origin("https://evil.example")],
+            };
             for (what, origin) in ORIGINS {
                 for (site, says) in sites {
                     for reads in [false, true] {

@@ -137,9 +137,8 @@ fn bearer(header: &[u8]) -> Option<&str> {
 fn session_cookie(header: Header<'_>) -> Option<&str> {
     let Header::One(cookies) = header else { return None };
     let pairs = cookies.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-    let of_ours = |pair| {
-        <[u8]>::strip_prefix(pair, SESSION_COOKIE.as_bytes())?.strip_prefix(b"=".as_slice())
-    };
+    let of_ours =
+        |pair| <[u8]>::strip_prefix(pair, SESSION_COOKIE.as_bytes())?.strip_prefix(b"=".as_slice());
     std::str::from_utf8(at_most_one(pairs.filter_map(of_ours)).ok()??).ok()
 }
 

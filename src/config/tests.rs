@@ -89,6 +89,28 @@ fn metrics_are_turned_off_by_a_word_and_only_their_default_address_may_be_taken(
 }
 
 #[test]
+fn origins_are_read_and_shown_as_browsers_write_them() {
+    let file = "public_url = 'https://Chat.Example.org:443/'\nallowed_origins = ['http://a:80']";
+    let effective = sources().file(file).valid();
+    let (config, shown) = (&effective.config, effective.show());
+    assert_eq!(config.public_url, WebOrigin::parse("https://chat.example.org"));
+    assert!(shown.contains("public_url = \"https://chat.example.org\" # "), "{shown}");
+    assert!(shown.contains("allowed_origins = [\"http://a\"] # "), "{shown}");
+    let by_variable = sources().env("PARLOR_ALLOWED_ORIGINS", "http://a, https://b:1 ,").valid();
+    assert_eq!(by_variable.config.allowed_origins.len(), 2);
+    let wrong = sources().file("allowed_origins = 'http://a'\npublic_url = ['http://a']");
+    let wrong = wrong.env("PARLOR_PUBLIC_URL", "http://a/b").faults();
+    assert_eq!(wrong[0], "parlor.toml line 1: allowed_origins must be an array of strings");
+    assert_eq!(wrong[1], "parlor.toml line 2: public_url must be a string, not an array");
+    assert!(
+        wrong[2].ends_with("192.168.1.5:8080, without a path, not \"http://a/b\""),
+        "{wrong:?}"
+    );
+    assert!(sources().file("allowed_origins = [1]").load().is_err());
+    assert!(sources().env("PARLOR_ALLOWED_ORIGINS", &"http://a,".repeat(65)).load().is_err());
+}
+
+#[test]
 fn flags_win_over_environment_over_file_over_defaults() {
     let file = sources().file("listen = '127.0.0.1:1'\ndata = 'f'\n[auth]\nsignup = 'closed'\n");
     let three = file.env("PARLOR_LISTEN", "127.0.0.1:2").env("PARLOR_DATA", "e");

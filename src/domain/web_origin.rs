@@ -207,7 +207,8 @@ mod tests {
 
     #[test]
     fn this_machine_has_some_names() {
-        for own in ["localhost", "LOCALHOST:8080", "a.localhost", "127.0.0.1:1", "127.9.9.9", "[::1]"]
+        for own in
+            ["localhost", "LOCALHOST:8080", "a.localhost", "127.0.0.1:1", "127.9.9.9", "[::1]"]
         {
             assert!(is_loopback_host(own), "{own}");
         }

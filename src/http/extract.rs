@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderValue, Method};
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method};
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
@@ -83,7 +83,8 @@ impl Asker {
     /// Whose token the request shows, in `query` or in its headers; the log is told who it is.
     async fn of(parts: &Parts, query: Option<&str>, http: &Http) -> Result<Self, Problem> {
         let facts = facts(parts, query);
-        let shown = http.app.settings.origins.shown(&facts).map_err(|why| not_shown(why, &facts))?;
+        let shown =
+            http.app.settings.origins.shown(&facts).map_err(|why| not_shown(why, &facts))?;
         let identity = http.app.authenticate(shown.token()).await?;
         if let Some(speaker) = parts.extensions.get::<Speaker>() {
             speaker.is(identity.user_id);

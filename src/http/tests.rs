@@ -79,15 +79,8 @@ impl TestApp {
     }
 
     fn with(options: Options) -> Self {
-        let Options {
-            limits,
-            signup,
-            setup_code,
-            origins,
-            delivery,
-            keep_alive,
-            mut after_commit,
-        } = options;
+        let Options { limits, signup, setup_code, origins, delivery, keep_alive, mut after_commit } =
+            options;
         let directory = tempfile::tempdir().unwrap();
         let store = StoreOptions::directory(directory.path(), 1024 * 1024);
         let new = NewDatabase { log: random::log_id().unwrap(), secret: random::secret().unwrap() };

@@ -197,7 +197,8 @@ impl Watchers {
 
     fn begin_round(&self) -> Round {
         let state = self.state();
-        let (watchers, dropped, upto) = (state.watchers.values().cloned(), state.dropped, state.last);
+        let (watchers, dropped, upto) =
+            (state.watchers.values().cloned(), state.dropped, state.last);
         let watchers: Vec<_> = watchers.collect();
         drop(state);
         let (lost, watchers): (Vec<_>, Vec<_>) =

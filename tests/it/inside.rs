@@ -121,7 +121,8 @@ impl Inside {
         let streams = Streams::new(Arc::clone(&sessions.output));
         let metrics = Arc::clone(&app.hub.metrics);
         let router = http::router(app, Readiness::default(), streams);
-        let router = http::finish(router.merge(ws::router(sessions)), &metrics, &Origins::default());
+        let router =
+            http::finish(router.merge(ws::router(sessions)), &metrics, &Origins::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         tokio::spawn(async move {

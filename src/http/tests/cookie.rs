@@ -148,7 +148,10 @@ async fn a_refresh_renews_it_and_answers_no_token() {
     app.clock.set(NOW + 1_000_000);
     let refresh = || request(Method::POST, "/api/v1/refresh", "", None);
     let answer = app.send(from(OWN, &old, refresh())).await;
-    assert_eq!((answer.status.as_u16(), &answer.json), (200, &json!({"expiresAt": NOW + 4_600_000})));
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json),
+        (200, &json!({"expiresAt": NOW + 4_600_000}))
+    );
     let (new, attributes) = set_cookie(&answer);
     assert!(attributes.starts_with("Max-Age=3600; "), "{attributes}");
     app.clock.set(NOW + 4_000_000);
@@ -165,7 +168,8 @@ async fn a_refresh_renews_it_and_answers_no_token() {
 #[tokio::test]
 async fn it_is_cleared_with_the_session_that_it_shows() {
     let app = TestApp::new();
-    let cleared = ("".to_owned(), "Max-Age=0; Path=/; HttpOnly; SameSite=Strict; Secure".to_owned());
+    let cleared =
+        ("".to_owned(), "Max-Age=0; Path=/; HttpOnly; SameSite=Strict; Secure".to_owned());
     let sign_out = || request(Method::POST, "/api/v1/signout", "", None);
     let cookie = signed_up(&app, "ann").await;
     let answer = app.send(from("https://evil.example", &cookie, sign_out())).await;
@@ -183,7 +187,8 @@ async fn it_is_cleared_with_the_session_that_it_shows() {
     assert_eq!((answer.status.as_u16(), answer.header("set-cookie")), (204, ""), "another session");
 
     let body = Some(json!({"password": PASSWORD}));
-    let answer = app.send(from(OWN, &cookie, request(Method::DELETE, "/api/v1/me", "", body))).await;
+    let answer =
+        app.send(from(OWN, &cookie, request(Method::DELETE, "/api/v1/me", "", body))).await;
     assert_eq!((answer.status.as_u16(), set_cookie(&answer)), (204, cleared));
 }
 

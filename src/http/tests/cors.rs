@@ -12,11 +12,8 @@ fn app() -> TestApp {
 
 fn ask(method: Method, path: &str, origin: &str, asks_first: bool) -> Request<Body> {
     let request = Request::builder().method(method).uri(path).header("origin", origin);
-    let request = if asks_first {
-        request.header("access-control-request-method", "POST")
-    } else {
-        request
-    };
+    let request =
+        if asks_first { request.header("access-control-request-method", "POST") } else { request };
     request.body(Body::empty()).unwrap()
 }
 

@@ -129,7 +129,10 @@ async fn what_another_edge_says_of_itself_stays() {
         ([("cache-control", "no-cache")], "page")
     }
     let pages = Router::new().route("/page", axum::routing::get(page));
-    let app = TestApp { router: super::super::finish(pages, &Metrics::new(), &Origins::default()), ..TestApp::new() };
+    let app = TestApp {
+        router: super::super::finish(pages, &Metrics::new(), &Origins::default()),
+        ..TestApp::new()
+    };
     let answer = app.get("/page", "").await;
     assert_eq!(answer.header("cache-control"), "no-cache");
     assert_eq!(answer.header("x-content-type-options"), "nosniff");

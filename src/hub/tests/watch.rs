@@ -3,8 +3,8 @@
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 
-use super::stage::{Person, SMALL, WAITING};
 use super::House;
+use super::stage::{Person, SMALL, WAITING};
 use crate::domain::{Delivery, RoomId};
 use crate::hub::Watching;
 use crate::store::{Command, DeleteRoom, Reply};
