@@ -113,7 +113,8 @@ impl RoomsQuery {
 
 /// The rooms, by rising `roomId`.
 #[utoipa::path(
-    get, path = "/rooms", tag = "rooms", operation_id = "list_rooms", security(("token" = []), ("cookie" = [])),
+    get, path = "/rooms", tag = "rooms", operation_id = "list_rooms",
+    security(("token" = []), ("cookie" = [])),
     params(RoomsQuery),
     responses((status = 200, description = "A page of rooms.", body = RoomsPage)),
 )]
@@ -131,7 +132,8 @@ pub(super) async fn list(
 
 /// Make a room.
 #[utoipa::path(
-    post, path = "/rooms", tag = "rooms", operation_id = "create_room", security(("token" = []), ("cookie" = [])),
+    post, path = "/rooms", tag = "rooms", operation_id = "create_room",
+    security(("token" = []), ("cookie" = [])),
     request_body = CreateRoom,
     responses((status = 201, description = "The room is made.", body = OneRoom)),
 )]
@@ -148,7 +150,8 @@ pub(super) async fn create(
 
 /// One room.
 #[utoipa::path(
-    get, path = "/rooms/{room}", tag = "rooms", operation_id = "room", security(("token" = []), ("cookie" = [])),
+    get, path = "/rooms/{room}", tag = "rooms", operation_id = "room",
+    security(("token" = []), ("cookie" = [])),
     params(("room" = String, Path, description = "The room's id or its slug.")),
     responses((status = 200, description = "The room.", body = OneRoom)),
 )]

@@ -79,8 +79,9 @@ impl TestApp {
     }
 
     fn with(options: Options) -> Self {
-        let Options { limits, signup, setup_code, origins, delivery, keep_alive, mut after_commit } =
+        let Options { limits, signup, setup_code, origins, delivery, keep_alive, after_commit } =
             options;
+        let mut after_commit = after_commit;
         let directory = tempfile::tempdir().unwrap();
         let store = StoreOptions::directory(directory.path(), 1024 * 1024);
         let new = NewDatabase { log: random::log_id().unwrap(), secret: random::secret().unwrap() };

@@ -108,6 +108,25 @@ fn many_rooms_are_told_in_several_frames_and_what_is_told_is_forgotten() {
     assert_eq!(round(&watchers, &truth), [0; 0]);
 }
 
+/// A round goes on while its watchers come and go.
+#[test]
+fn nothing_follows_the_end_of_a_watching() {
+    let watchers: Arc<Watchers> = Arc::default();
+    let (gone, other) = (Client::new(1, usize::MAX), Client::new(2, usize::MAX));
+    let (going, staying) = (watchers.begin(&gone.connection), watchers.begin(&other.connection));
+    going.listen();
+    staying.listen();
+    watchers.changed(rooms([1]));
+    let round = watchers.begin_round();
+    let Batch { after, upto, .. } = watchers.next(&round).unwrap();
+    drop(going);
+    let frame = text_frame(0, |buffer| buffer.extend(b"1=1"));
+    round.watchers.iter().for_each(|watcher| watcher.give(after, upto, &frame));
+    assert_eq!(gone.connection.outbound.queued(), 0);
+    assert_eq!(other.connection.outbound.queued(), frame.len() as u64);
+    watchers.end_round(&round);
+}
+
 #[test]
 fn whoever_is_too_far_behind_is_closed_and_nobody_else() {
     let watchers = Arc::new(Watchers { most: 3, ..Watchers::default() });

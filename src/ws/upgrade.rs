@@ -112,6 +112,7 @@ fn token(request: &Request, origins: &Origins) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::WebOrigin;
 
     fn request(uri: &str, headers: &[(&str, &str)]) -> Request {
         let request = Request::builder().uri(uri);
@@ -156,5 +157,9 @@ mod tests {
         assert_eq!(token("/ws", &[cookie, host, own]).as_deref(), Some("abc"));
         assert_eq!(token("/ws", &[cookie, host, ("origin", "https://evil.example")]), None);
         assert_eq!(token("/ws", &[cookie, host]), None);
+        // A read would be taken here.
+        let public = WebOrigin::parse("http://chat.example.org");
+        let bare = request("/ws", &[cookie, host]);
+        assert_eq!(super::token(&bare, &Origins { public, ..Origins::default() }), None);
     }
 }
