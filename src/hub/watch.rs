@@ -269,7 +269,9 @@ impl Hub {
                 }
             };
             for some in round.watchers.chunks(WATCH_TURN) {
-                some.iter().for_each(|watcher| watcher.give(after, upto, &frame));
+                for watcher in some {
+                    watcher.give(after, upto, &frame);
+                }
                 tokio::task::yield_now().await;
             }
             round.at = upto;

@@ -116,11 +116,11 @@ async fn a_read_without_origin_counts_if_the_browser_says_that_it_is_from_here()
     let app = TestApp::new();
     let cookie = format!("parlor_session={}", signed_up(&app, "ann").await);
     let me = || Request::get("/api/v1/me").header("host", HOST).header("cookie", &cookie);
-    let from_here = me().header("sec-fetch-site", "same-origin").body(Body::empty()).unwrap();
-    assert_eq!(app.send(from_here).await.status, 200);
+    let from_us = me().header("sec-fetch-site", "same-origin").body(Body::empty()).unwrap();
+    assert_eq!(app.send(from_us).await.status, 200);
     for site in ["same-site", "cross-site", "none"] {
-        let from_there = me().header("sec-fetch-site", site).body(Body::empty()).unwrap();
-        app.send(from_there).await.is_problem(401, "unauthorized");
+        let elsewhere = me().header("sec-fetch-site", site).body(Body::empty()).unwrap();
+        app.send(elsewhere).await.is_problem(401, "unauthorized");
     }
     app.send(me().body(Body::empty()).unwrap()).await.is_problem(401, "unauthorized");
 }
