@@ -156,11 +156,11 @@ mod tests {
         reads: true,
     };
 
-    fn shown<'a>(facts: Facts<'a>) -> Option<Shown<'a>> {
+    fn shown(facts: Facts<'_>) -> Option<Shown<'_>> {
         Origins::default().shown(&facts).ok()
     }
 
-    fn token<'a>(headers: &[&'a str], query: &'a str) -> Option<String> {
+    fn token(headers: &[&str], query: &str) -> Option<String> {
         let authorization = Header::of(headers.iter().map(|header| header.as_bytes()));
         let shown = shown(Facts { authorization, query: Some(query), ..NOTHING });
         shown.map(|shown| shown.token().to_owned())

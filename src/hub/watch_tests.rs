@@ -127,6 +127,33 @@ fn nothing_follows_the_end_of_a_watching() {
     watchers.end_round(&round);
 }
 
+/// It has room again when the first frame has gone by.
+#[test]
+fn no_frame_is_given_without_the_one_before_it() {
+    let watchers: Arc<Watchers> = Arc::default();
+    let (mut slow, quick) = (Client::new(1, 150), Client::new(2, usize::MAX));
+    let both = [&slow, &quick].map(|client| watchers.begin(&client.connection));
+    both.iter().for_each(Watching::listen);
+    for _ in 0..2 {
+        slow.connection.outbound.send(text_frame(0, |buffer| buffer.extend([b' '; 200])));
+    }
+    let many = WATCH_ROOMS as u64 + 1;
+    watchers.changed(rooms(1..=many));
+    let mut round = watchers.begin_round();
+    let frame = text_frame(0, |buffer| buffer.extend(b"1=1"));
+    while let Some(Batch { after, upto, .. }) = watchers.next(&round) {
+        round.watchers.iter().for_each(|watcher| watcher.give(after, upto, &frame));
+        round.at = upto;
+        (0..4).for_each(|_| slow.read());
+    }
+    watchers.end_round(&round);
+    let given = |client: &Client| client.connection.outbound.queued();
+    assert_eq!(given(&quick), 2 * frame.len() as u64);
+    assert_eq!(given(&slow), 2 * 204, "nothing yet");
+    let truth = (1..=many).map(|room| (room, 1)).collect();
+    assert_eq!(super::tests::round(&watchers, &truth), [WATCH_ROOMS, 1]);
+}
+
 #[test]
 fn whoever_is_too_far_behind_is_closed_and_nobody_else() {
     let watchers = Arc::new(Watchers { most: 3, ..Watchers::default() });

@@ -119,12 +119,12 @@ async fn many_rooms_come_in_several_frames_and_asking_again_begins_anew() {
         ann.room(&format!("Room {n}")).await;
     }
     let frames = watch(&mut socket, &mut list).await;
-    let form = |frame: &Value| {
+    let summed = |frame: &Value| {
         let rooms = frame["rooms"].as_array().expect("rooms").len();
         (frame["snapshot"] == true, frame["hasMore"] == true, rooms)
     };
-    let shapes: Vec<_> = frames.iter().map(form).collect();
-    assert_eq!(shapes, [(true, true, 200), (false, true, 200), (false, false, 1)]);
+    let frames: Vec<_> = frames.iter().map(summed).collect();
+    assert_eq!(frames, [(true, true, 200), (false, true, 200), (false, false, 1)]);
     assert_eq!(list.0.len(), 401);
     let last = *list.0.keys().last().expect("rooms");
     ann.say(last, "hi").await;

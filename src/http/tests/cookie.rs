@@ -169,7 +169,7 @@ async fn a_refresh_renews_it_and_answers_no_token() {
 async fn it_is_cleared_with_the_session_that_it_shows() {
     let app = TestApp::new();
     let cleared =
-        ("".to_owned(), "Max-Age=0; Path=/; HttpOnly; SameSite=Strict; Secure".to_owned());
+        (String::new(), "Max-Age=0; Path=/; HttpOnly; SameSite=Strict; Secure".to_owned());
     let sign_out = || request(Method::POST, "/api/v1/signout", "", None);
     let cookie = signed_up(&app, "ann").await;
     let answer = app.send(from("https://evil.example", &cookie, sign_out())).await;
