@@ -17,8 +17,8 @@ impl Origins {
     /// Whether a request is from the server's own page, as its browser says.
     ///
     /// `Origin` says it best: it has to be the public one or, where none is set, to go with `Host`.
-    /// That has no scheme, so `http` and `https` cannot be told apart by it. Browsers leave
-    /// `Origin` out where a page reads from its own server; then `Sec-Fetch-Site` says it. Where the
+    /// That has no scheme, so `http` and `https` cannot be told apart by it. Browsers leave out
+    /// `Origin` where a page reads from its own server; then `Sec-Fetch-Site` says it. Where the
     /// server is public over plain HTTP they leave out both, and what only reads is taken: another
     /// page could cause it but not see the answer.
     #[must_use]

@@ -126,9 +126,9 @@ async fn many_rooms_come_in_several_frames_and_asking_again_begins_anew() {
     let frames: Vec<_> = frames.iter().map(summed).collect();
     assert_eq!(frames, [(true, true, 200), (false, true, 200), (false, false, 1)]);
     assert_eq!(list.0.len(), 401);
-    let last = *list.0.keys().last().expect("rooms");
-    ann.say(last, "hi").await;
-    list.until(&mut socket, last, |room| room.is_some_and(|room| room["count"] == 1)).await;
+    let newest = *list.0.keys().last().expect("rooms");
+    ann.say(newest, "hi").await;
+    list.until(&mut socket, newest, |room| room.is_some_and(|room| room["count"] == 1)).await;
     server.stop().await;
 }
 
