@@ -32,7 +32,7 @@ export class Conversation {
   #typing = new Typing((text) => { $("typing").textContent = text; });
   #told = [];
 
-  /** `hooks`: onOpened(info), onLost(kind), onFailed(), onEdit(text), onState(state), onRead(roomId, isRead),
+  /** `hooks`: onOpened(info), onLost(why), onEdit(text), onState(state), onRead(roomId, isRead),
    * onClosing(room). */
   constructor(parlor, me, reads, hooks, signal) {
     [this.#parlor, this.#me, this.#reads, this.#hooks] = [parlor, me, reads, hooks];

@@ -1,5 +1,5 @@
-// What an earlier page, or an earlier look at a room, left unsent: its room is joined for as long as
-// that takes, and what the server refuses goes back among the drafts.
+// What an earlier page, or an earlier look at a room, left unsent: its room is joined for as long
+// as that takes, and what the server refuses goes back among the drafts.
 
 export class Leftovers {
   #parlor;

@@ -1,8 +1,8 @@
 // A safe subset of Markdown, parsed into a tree of plain objects and nothing else: what becomes of
 // the tree is `render.js`'s business. Takes time in proportion to the text, whatever it is.
 //
-// Blocks: {type: "paragraph" | "quote" | "list" | "codeBlock", ...}. Inline: {type: "text" | "break"
-// | "bold" | "italic" | "code" | "link", ...}. What is not understood is text.
+// Blocks: {type: "paragraph" | "quote" | "list" | "codeBlock", ...}. Inline: {type: "text" |
+// "break" | "bold" | "italic" | "code" | "link", ...}. What is not understood is text.
 
 const MAX_QUOTES = 4;
 const MAX_NESTING = 6;

@@ -16,7 +16,8 @@ export class Rooms {
   #onUnread;
   #frame = 0;
   #order = new Intl.Collator(language, {numeric: true, sensitivity: "base"});
-  #told = false;
+  #told = false; // All of them, once.
+  #isFirst = false; // What is told now is told to a newcomer.
 
   constructor(reads, onUnread, signal) {
     this.#reads = reads;
@@ -25,9 +26,11 @@ export class Rooms {
   }
 
   /** All rooms, or those that changed. */
-  take({snapshot, rooms}) {
-    if (snapshot) this.#known.clear();
-    const first = snapshot && this.#reads.isNew && !this.#told;
+  take({snapshot, rooms, hasMore}) {
+    if (snapshot) {
+      this.#known.clear();
+      this.#isFirst = this.#reads.isNew;
+    }
     for (const {gone, ...room} of rooms) {
       if (gone) {
         this.#known.delete(room.roomId);
@@ -38,9 +41,12 @@ export class Rooms {
       const merged = {...this.#known.get(room.roomId), ...room};
       this.#known.set(room.roomId, merged);
       // Whoever comes for the first time is not told of all that was ever said.
-      if (first) this.#reads.set(room.roomId, merged.count ?? 0);
+      if (this.#isFirst) this.#reads.set(room.roomId, merged.count ?? 0);
     }
-    this.#told = true;
+    if (!hasMore) {
+      this.#told = true;
+      this.#isFirst = this.#reads.isNew = false;
+    }
     this.later();
   }
 

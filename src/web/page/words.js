@@ -115,7 +115,7 @@ const en = {
     reload: "Reload",
     catchingUp: "Catching up…",
     back: "Connected again.",
-    unsaved: "This browser cannot keep unsent messages: do not close the page before they are sent.",
+    unsaved: "This browser keeps no unsent messages: leave the page open until they are sent.",
   },
   errors: {
     network: "The server cannot be reached.",

@@ -61,8 +61,8 @@ addEventListener("fetch", (event) => {
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== location.origin) return;
   // Every room is the same page.
-  const isPage = request.mode === "navigate" && (url.pathname === PAGE || /^\/r\//.test(url.pathname));
-  const path = isPage ? PAGE : url.pathname;
+  const isRoom = request.mode === "navigate" && url.pathname.startsWith("/r/");
+  const path = isRoom ? PAGE : url.pathname;
   if (shell.has(path)) event.respondWith(fresh(event, path));
 });
 
