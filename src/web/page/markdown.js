@@ -13,7 +13,7 @@ const BULLET = /^ {0,3}[-*+] +(?=\S)/;
 const NUMBER = /^ {0,3}(\d{1,9})[.)] +(?=\S)/;
 const WORD = /[\p{L}\p{N}]/u;
 const URL_START = /https?:\/\//y;
-const URL_BODY = /[^\s<>"`]{1,2049}/y;
+const URL_BODY = /[^\s<>"`\\]{1,2049}/y;
 const SCHEMES = new Set(["http:", "https:", "mailto:"]);
 const MAX_URL = 2048;
 

@@ -25,6 +25,7 @@ export class Timeline {
     this.messages = messages.slice(-this.#size);
     this.atBeginning = !hasMore && messages.length <= this.#size;
     this.#attach();
+    this.#trimStart();
   }
 
   /** A page of what came before the first one. */

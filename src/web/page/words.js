@@ -14,7 +14,7 @@ const en = {
   signin: {
     title: "Sign in",
     titleNew: "Create an account",
-    invited: "You were invited to the room “{room}”.",
+    invited: "Sign in to enter the room “{room}”.",
     username: "User name",
     password: "Password",
     passwordHint: "At least 8 characters",
@@ -73,7 +73,6 @@ const en = {
   talk: {
     log: "Messages in {room}",
     beginning: "This is where “{room}” begins.",
-    empty: "Nothing was said here yet.",
     older: "Loading older messages…",
     newer: "Loading newer messages…",
     failed: "Messages could not be loaded.",
