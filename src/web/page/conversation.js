@@ -26,6 +26,7 @@ export class Conversation {
   #offs = [];
   #opening = 0; // What belongs to an earlier one is not listened to.
   #fetching = new Set();
+  #ready = false; // Whether it stands where it is to be read from.
   #count = 0;
   #head = 0;
   #unseen = 0;
@@ -62,15 +63,16 @@ export class Conversation {
     this.#hooks.onOpened(info);
     this.#feed.draw();
     this.#showEnds();
-    this.#feed.scroller.toEnd();
     const fresh = document.querySelector("#messages > li > .fresh");
     if (fresh) this.#feed.scroller.toItem(fresh);
+    this.#ready = true;
     this.#scrolled();
   }
 
   /** What was said and not acknowledged is still sent. */
   close() {
     this.#opening += 1;
+    this.#ready = false;
     for (const off of this.#offs.splice(0)) off();
     if (this.#room) {
       this.#hooks.onClosing(this.#room);
@@ -191,7 +193,7 @@ export class Conversation {
   }
 
   #scrolled() {
-    if (!this.#room) return;
+    if (!this.#ready) return;
     const {timeline, scroller} = this.#feed;
     const {above, below} = scroller.room;
     if (above < AHEAD && !timeline.atBeginning) this.#older();
@@ -257,7 +259,7 @@ export class Conversation {
 
   /** What is in view of a person has been read. */
   #markRead() {
-    if (!this.#room || document.visibilityState !== "visible") return;
+    if (!this.#ready || document.visibilityState !== "visible") return;
     const isRead = this.#feed.timeline.live && this.#feed.scroller.atEnd;
     if (isRead) this.#reads.set(this.info.roomId, this.#count);
     this.#hooks.onRead(this.info.roomId, isRead);
@@ -267,7 +269,6 @@ export class Conversation {
   seen() {
     if (!this.#room) return;
     this.#feed.draw();
-    this.#scrolled();
   }
 }
 

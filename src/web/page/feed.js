@@ -22,12 +22,13 @@ export class Feed {
   #items = new Map(); // By seq.
   #pending = new Map(); // By id: {message, item, refused}
   #states = new Map(); // Of own messages of this page, by id.
+  #onScroll;
   #onEdit;
   #frame = 0;
 
   constructor(me, {onScroll, onEdit}, signal) {
     this.#me = me;
-    this.#onEdit = onEdit;
+    [this.#onScroll, this.#onEdit] = [onScroll, onEdit];
     this.scroller = new Scroller($("log"), this.#list, onScroll, signal);
   }
 
@@ -99,6 +100,7 @@ export class Feed {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
     this.scroller.keeping(() => this.#arrange());
+    this.#onScroll();
   }
 
   #arrange() {

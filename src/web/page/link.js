@@ -1,7 +1,7 @@
 // What is told of the connection: nothing while it works, the truth while it does not. It lies over
 // the page and moves nothing.
 
-import {$} from "./dom.js";
+import {$, announce} from "./dom.js";
 import {say} from "./words.js";
 
 /** A connection that is made this fast is not spoken of. */
@@ -99,7 +99,8 @@ export class Link {
     box.hidden = key === null;
     box.dataset.kind = key ?? "";
     const text = key === null ? "" : say(`link.${key}`);
-    if ($("link-text").textContent !== text) $("link-text").textContent = text;
+    if (text !== "" && $("link-text").textContent !== text) announce(text);
+    $("link-text").textContent = text;
     $("link-now").hidden = !action;
     if (action) $("link-now").textContent = say(action);
     this.#count();

@@ -1,6 +1,6 @@
 // Everything that a person sees who is signed in: the rooms, and the conversation in one of them.
 
-import {$, isNarrow, isTouch} from "./dom.js";
+import {$, announce, isNarrow, isTouch} from "./dom.js";
 import {Composer} from "./composer.js";
 import {Conversation} from "./conversation.js";
 import {createDialog} from "./create.js";
@@ -81,6 +81,7 @@ export class Session {
     $("signout").addEventListener("click", () => this.#signOut(onEnd), {signal});
     $("signout-anyway").addEventListener("click", () => this.#signOut(onEnd, true), {signal});
     $("signout-stay").addEventListener("click", () => $("signout-ask").close(), {signal});
+    $("skip").addEventListener("click", () => this.#composer.focus(), {signal});
     $("newest").addEventListener("click", () => this.#conversation.newest(), {signal});
     $("copy-link").addEventListener("click", () => this.#copyLink(), {signal});
     $("panel-action").addEventListener("click", () => this.show(this.#address), {signal});
@@ -197,6 +198,7 @@ export class Session {
   #warn(text) {
     $("toast").textContent = text;
     $("toast").hidden = false;
+    announce(text);
     clearTimeout(this.#toast);
     this.#toast = setTimeout(() => { $("toast").hidden = true; }, 4000);
   }
