@@ -11,7 +11,7 @@ export class Timeline {
 
   #size;
   #heard = []; // While not live: the last that were said.
-  #dropped = 0; // Seq of the last one that was let go of these.
+  #dropped = 0; // While not live: the last seq that was said and is not among these.
 
   constructor(size) {
     this.#size = size;
@@ -70,17 +70,18 @@ export class Timeline {
     const count = this.messages.length;
     this.messages = this.messages.filter(kept);
     this.#heard = this.#heard.filter(kept);
+    if (!kept({seq: this.#dropped})) this.#dropped = after;
     return count - this.messages.length;
   }
 
   #detach() {
     this.live = false;
     this.#heard = [];
-    this.#dropped = 0;
+    this.#dropped = this.last ?? 0;
   }
 
-  /** A page that has the newest message has everything that was said until it was asked for; what
-   * was said since is in `heard`, unless that was too much. */
+  /** A page that has the newest message has everything that was said until it was asked for. What
+   * was said since is in `heard`, unless that was too much, or the page is an old one. */
   #attach() {
     const last = this.last ?? 0;
     if (!this.live && this.#dropped > last) return;

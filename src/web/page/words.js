@@ -74,7 +74,6 @@ const en = {
     log: "Messages in {room}",
     beginning: "This is where “{room}” begins.",
     older: "Loading older messages…",
-    newer: "Loading newer messages…",
     failed: "Messages could not be loaded.",
     today: "Today",
     yesterday: "Yesterday",
