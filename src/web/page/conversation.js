@@ -99,7 +99,11 @@ export class Conversation {
       [this.#head, this.#count] = [head, count];
       this.#adoptUnsent();
     });
-    on("state", ({state}) => this.#hooks.onState(state));
+    on("state", ({state}) => {
+      // Who is there is not known while we are not.
+      if (state === "joining") presence(null);
+      this.#hooks.onState(state);
+    });
     on("retract", (range) => this.#retract(range));
     on("reset", () => this.#hooks.onLost("reset"));
     on("presence", () => presence(room, this.#me));

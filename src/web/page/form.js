@@ -45,7 +45,7 @@ function tell(form, error) {
       continue;
     }
     if (input.hasAttribute("aria-invalid")) continue;
-    const fault = make("p", {className: "fault field", id: `${input.id}-fault`}, [message]);
+    const fault = make("p", {className: "fault field", id: `${input.id}-fault`}, [sentence(message)]);
     input.setAttribute("aria-invalid", "true");
     describe(input, fault.id);
     input.closest(".field-box").append(fault);
@@ -54,6 +54,11 @@ function tell(form, error) {
   if (!first && others.length === 0) others.push(reason(error));
   form.querySelector(".fault[role=alert]").textContent = others.join(" ");
   first?.focus();
+}
+
+/** The server's rules begin small, as they follow a field's name elsewhere. */
+function sentence(text) {
+  return text.charAt(0).toLocaleUpperCase() + text.slice(1);
 }
 
 /** Beside its own hint, if it has one. */

@@ -106,7 +106,9 @@ export class Rooms {
       .filter(({name, slug}) => `${name} ${slug}`.toLocaleLowerCase().includes(wanted))
       .sort((one, other) => this.#order.compare(one.name, other.name) || one.roomId - other.roomId);
     const shown = matching.slice(0, SHOWN);
-    const items = shown.map((room) => this.#itemOf(room));
+    const names = new Map();
+    for (const {name} of shown) names.set(name, (names.get(name) ?? 0) + 1);
+    const items = shown.map((room) => this.#itemOf(room, names.get(room.name) > 1));
     settle($("rooms"), items);
     const [none, more] = [$("rooms-none"), $("rooms-more")];
     none.hidden = !this.#told || shown.length > 0;
@@ -118,7 +120,8 @@ export class Rooms {
     this.#onUnread(all.filter((room) => this.unread(room) > 0).length);
   }
 
-  #itemOf(room) {
+  /** Of two with one name, the address tells which is which. */
+  #itemOf(room, isTwin) {
     let item = this.#items.get(room.roomId);
     if (!item) {
       const name = make("span", {className: "room-name", dir: "auto"});
@@ -136,6 +139,7 @@ export class Rooms {
     else link.removeAttribute("aria-current");
     link.classList.toggle("has-unread", unread > 0);
     name.textContent = room.name;
+    if (isTwin) name.append(make("span", {className: "optional"}, [room.slug]));
     badge.textContent = unread > MOST ? `${MOST}+` : unread || "";
     words.textContent = unread > 0 ? `, ${say("rooms.unread", {count: unread})}` : "";
     return item;

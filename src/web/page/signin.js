@@ -1,6 +1,6 @@
 // Signing in and signing up: one form that is either.
 
-import {Parlor} from "/parlor.js";
+import {Parlor, ParlorError} from "/parlor.js";
 import {$} from "./dom.js";
 import {clear, onSubmit} from "./form.js";
 import {say} from "./words.js";
@@ -43,10 +43,22 @@ export class SignIn {
       const parlor = this.#isNew
         ? await Parlor.signUp(location.origin, {username, password, ...rest}, options)
         : await Parlor.signIn(location.origin, {username, password}, options);
+      await this.#keptCookie(parlor);
       this.#onDone(parlor);
     } catch (error) {
       // Only where the server asks for it.
       if (error.fields?.some(({field}) => field === "setupCode")) $("setup-box").hidden = false;
+      throw error;
+    }
+  }
+
+  /** A browser that is told to use the cookie over HTTPS only has none over HTTP. */
+  async #keptCookie(parlor) {
+    try {
+      await parlor.me();
+    } catch (error) {
+      parlor.close();
+      if (error.status === 401) throw new ParlorError("cookie", error.message);
       throw error;
     }
   }

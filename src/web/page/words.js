@@ -117,6 +117,8 @@ const en = {
   },
   errors: {
     network: "The server cannot be reached.",
+    cookie: "Your browser did not keep the session. If this page is not served over HTTPS, " +
+      "the server's public_url must say so.",
     unauthorized: "Wrong user name or password.",
     rate_limited: "Too many attempts. Wait a little.",
     overloaded: "The server is busy. Try again.",
