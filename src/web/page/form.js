@@ -45,7 +45,8 @@ function tell(form, error) {
       continue;
     }
     if (input.hasAttribute("aria-invalid")) continue;
-    const fault = make("p", {className: "fault field", id: `${input.id}-fault`}, [sentence(message)]);
+    const properties = {className: "fault field", id: `${input.id}-fault`};
+    const fault = make("p", properties, [sentence(message)]);
     input.setAttribute("aria-invalid", "true");
     describe(input, fault.id);
     input.closest(".field-box").append(fault);

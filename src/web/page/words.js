@@ -8,7 +8,7 @@ const en = {
     skip: "Skip to the message box",
     loading: "Loading…",
     unreachable: "The server cannot be reached.",
-    retrying: "Trying again by itself.",
+    retrying: "This page tries again by itself.",
     retry: "Try again",
   },
   signin: {
