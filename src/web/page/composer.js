@@ -69,6 +69,7 @@ export class Composer {
     $("send").disabled = this.#text.value.trim() === "";
     // As high as its lines, within what the style allows.
     this.#text.style.height = "auto";
-    this.#text.style.height = `${this.#text.scrollHeight}px`;
+    const {scrollHeight, offsetHeight, clientHeight} = this.#text;
+    this.#text.style.height = `${scrollHeight + offsetHeight - clientHeight}px`;
   }
 }

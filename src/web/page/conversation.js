@@ -34,7 +34,7 @@ export class Conversation {
   #told = [];
 
   /** `hooks`: onOpened(info), onLost(why), onEdit(text), onState(state), onRead(roomId, isRead),
-   * onClosing(room). */
+   * onClosing(room), onDropped(slug, text) of what was refused and not dealt with. */
   constructor(parlor, me, reads, hooks, signal) {
     [this.#parlor, this.#me, this.#reads, this.#hooks] = [parlor, me, reads, hooks];
     const onScroll = () => this.#scrolled();
@@ -75,6 +75,7 @@ export class Conversation {
     this.#ready = false;
     for (const off of this.#offs.splice(0)) off();
     if (this.#room) {
+      for (const text of this.#feed.refusals) this.#hooks.onDropped(this.info.slug, text);
       this.#hooks.onClosing(this.#room);
       this.#room.leave();
     }

@@ -57,8 +57,10 @@ export class Feed {
     return this.#pending.has(id);
   }
 
-  get unsaid() {
-    return [...this.#pending.values()].filter(({refused}) => !refused).length;
+  /** What was not taken and is still shown. */
+  get refusals() {
+    const refused = [...this.#pending.values()].filter((entry) => entry.refused);
+    return refused.map(({message}) => message.message);
   }
 
   state(id, state) {

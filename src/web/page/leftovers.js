@@ -22,15 +22,17 @@ export class Leftovers {
     }
   }
 
+  toDrafts(slug, text) {
+    const draft = this.#drafts.of(slug);
+    this.#drafts.set(slug, draft === "" ? text : `${text}\n${draft}`);
+  }
+
   /** A room that was left, or is about to be, with something unsent. */
   follow(room) {
     if (room.unsent.length === 0 || this.#followed.has(room.address)) return;
     this.#followed.add(room.address);
     const offs = [
-      room.on("refused", ({message}) => {
-        const draft = this.#drafts.of(room.address);
-        this.#drafts.set(room.address, draft === "" ? message : `${message}\n${draft}`);
-      }),
+      room.on("refused", ({message}) => this.toDrafts(room.address, message)),
       room.on("left", () => {
         this.#followed.delete(room.address);
         for (const off of offs) off();

@@ -60,6 +60,7 @@ export class Session {
       onState: (state) => this.#link.room(state),
       onRead: (roomId, isRead) => this.#rooms.reading(isRead ? roomId : null),
       onClosing: (room) => this.#leftovers.follow(room),
+      onDropped: (slug, text) => this.#leftovers.toDrafts(slug, text),
     };
   }
 
@@ -72,7 +73,7 @@ export class Session {
       this.#leftovers.send(this.#conversation.info?.slug);
     });
     parlor.on("state", ({state}) => {
-      if (state === "open" && this.#address && !this.#conversation.info) this.show(this.#address);
+      if (state === "open" && $("app").dataset.panel === "failed") this.show(this.#address);
       if (state === "unauthorized") this.#end(onEnd, say("signin.ended"));
     });
     parlor.on("error", (error) => {
@@ -98,6 +99,7 @@ export class Session {
   async show(address) {
     clearTimeout(this.#retry);
     const known = address && this.#rooms.bySlug(address);
+    const before = this.#conversation.info?.roomId;
     this.#address = address;
     this.#composer.close();
     this.#conversation.close();
@@ -107,7 +109,7 @@ export class Session {
     $("title").textContent = known?.name ?? "";
     this.#panel(address ? "loading" : "pick");
     this.#nameDocument();
-    if (!address) return;
+    if (!address) return void this.#rooms.linkOf(before)?.focus();
     const unread = known ? this.#rooms.unread(known) : 0;
     try {
       await this.#conversation.open(address, {unread});
