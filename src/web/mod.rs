@@ -94,9 +94,10 @@ fn accepts_gzip(request: &HeaderMap) -> bool {
 /// Whether what the browser has is this. An intermediary may have made the validator a weak one.
 fn is_known(request: &HeaderMap, etag: &str) -> bool {
     let values = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim).any(|known| {
-        known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag
-    })
+    values
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag)
 }
 
 /// Not every browser takes `'self'` to cover a WebSocket to the same host, so it is named too,

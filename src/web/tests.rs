@@ -213,8 +213,16 @@ fn the_page_keeps_to_its_own_policy() {
     assert_eq!(html.matches("<script").count(), 1);
     assert!(html.contains("<script type=\"module\" src=\"/page/app.js\"></script>"));
     // What people wrote is text and never markup.
-    let markup = ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(",
-        "DOMParser", "setHTML", "createContextualFragment"];
+    let markup = [
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "DOMParser",
+        "setHTML",
+        "createContextualFragment",
+    ];
     for script in scripts() {
         for forbidden in markup {
             assert!(!script.content.contains(forbidden), "{forbidden} in {}", script.path);
