@@ -20,6 +20,7 @@ export class SignIn {
     });
     $("password-show").addEventListener("click", () => this.#showPassword());
     this.#mode(false);
+    this.#showPassword(false);
   }
 
   /** `why` tells what ended the session before, `room` to which room a link was followed. */
