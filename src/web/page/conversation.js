@@ -43,11 +43,11 @@ export class Conversation {
 
   // ---- in and out ----
 
-  /** Throws what the server answered if it cannot be opened. */
-  async open(address, {unread = 0} = {}) {
+  /** Throws what the server answered if it cannot be opened. `wanted` is how many messages. */
+  async open(address, wanted) {
     this.close();
     const opening = this.#opening;
-    const limit = Math.min(Math.max(unread + 20, PAGE), PAGE_MAX);
+    const limit = Math.min(Math.max(wanted, PAGE), PAGE_MAX);
     const path = `/rooms/${encodeURIComponent(address)}/messages`;
     const [info, page] = await Promise.all([
       this.#parlor.room(address),
@@ -58,6 +58,7 @@ export class Conversation {
     this.#count = page.count;
     this.#head = page.head;
     this.#feed.timeline.reset(stored(page));
+    const unread = page.count - (this.#reads.of(info.roomId) ?? page.count);
     this.#feed.freshFrom = unread > 0 ? page.messages.at(-unread)?.seq : undefined;
     this.#join(page.messages.at(-1)?.seq ?? page.head);
     this.#hooks.onOpened(info);
@@ -166,7 +167,7 @@ export class Conversation {
     return this.#room !== null && this.#room.state !== "left";
   }
 
-  /** `false`, or an error, if it was not taken. */
+  /** `false` if it was not taken. */
   send(text) {
     if (!this.canSend) return false;
     const sending = this.#room.send(text);

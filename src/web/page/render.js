@@ -40,7 +40,8 @@ function inline(node) {
 function link({href, children}) {
   const content = children.map(inline);
   // A room of this server opens here, anything else beside it and without a way back.
-  const own = new URL(href).origin === location.origin;
+  const {origin, pathname} = new URL(href);
+  const own = origin === location.origin && pathname.startsWith("/r/");
   const away = own ? {} : {target: "_blank", rel: "noopener noreferrer nofollow ugc"};
   return make("a", {href, title: href, ...away}, content);
 }

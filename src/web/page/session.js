@@ -40,7 +40,7 @@ export class Session {
     this.#leftovers = new Leftovers(parlor, this.#drafts);
     this.#conversation = new Conversation(parlor, user, this.#reads, this.#hooks(), signal);
     this.#composer = new Composer(this.#drafts, {
-      onSend: (text) => this.#conversation.send(text),
+      onSend: (text) => this.#send(text),
       onTyping: () => this.#conversation.typing(),
     }, signal);
     const made = ({slug}) => route.go(`/r/${slug}`);
@@ -110,9 +110,10 @@ export class Session {
     this.#panel(address ? "loading" : "pick");
     this.#nameDocument();
     if (!address) return void this.#rooms.linkOf(before)?.focus();
-    const unread = known ? this.#rooms.unread(known) : 0;
+    // What is new, and a little of what it is about.
+    const wanted = known ? this.#rooms.unread(known) + 20 : 0;
     try {
-      await this.#conversation.open(address, {unread});
+      await this.#conversation.open(address, wanted);
     } catch (error) {
       if (address === this.#address) this.#notOpened(error);
     }
@@ -167,6 +168,13 @@ export class Session {
   }
 
   // ---- the rest ----
+
+  #send(text) {
+    if (!this.#conversation.canSend) return false;
+    const taken = this.#conversation.send(text);
+    if (!taken) this.#warn(say("talk.refused", {reason: say("errors.queue_full")}));
+    return taken;
+  }
 
   #countUnread(unread) {
     this.#unread = unread;
