@@ -16,6 +16,7 @@ export class Composer {
   /** `onSend(text)` tells whether it was taken; `onTyping()` at each change. */
   constructor(drafts, {onSend, onTyping}, signal) {
     this.#drafts = drafts;
+    $("composer-hint").textContent = say(isTouch() ? "composer.hintTouch" : "composer.hint");
     this.#onSend = onSend;
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();

@@ -101,6 +101,7 @@ const en = {
     placeholder: "Message {room}",
     send: "Send",
     hint: "Enter sends, Shift and Enter begin a new line.",
+    hintTouch: "Enter begins a new line.",
   },
   link: {
     offline: "You are offline. What you write is kept and sent later.",
