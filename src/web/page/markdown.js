@@ -4,6 +4,8 @@
 // Blocks: {type: "paragraph" | "quote" | "list" | "codeBlock", ...}. Inline: {type: "text" |
 // "break" | "bold" | "italic" | "code" | "link", ...}. What is not understood is text.
 
+/** Of one message; what follows is text, so that nobody can make the page slow for others. */
+const MAX_NODES = 400;
 const MAX_QUOTES = 4;
 const MAX_NESTING = 6;
 const FENCE = /^ {0,3}```\s*([\w+#.-]*)\s*$/;
@@ -17,7 +19,10 @@ const URL_BODY = /[^\s<>"`\\]{1,2049}/y;
 const SCHEMES = new Set(["http:", "https:", "mailto:"]);
 const MAX_URL = 2048;
 
+let left = 0; // How many nodes the message that is being parsed may still have.
+
 export function parse(text) {
+  left = MAX_NODES;
   return blocks(text.split("\n"), 0);
 }
 
@@ -33,6 +38,12 @@ function blocks(lines, quotes) {
   };
   let unclosed = false; // A fence without an end is text, and so are all after it.
   while (at < lines.length) {
+    if (left <= 0) {
+      const rest = {type: "text", text: lines.slice(at).join("\n")};
+      found.push({type: "paragraph", children: [rest]});
+      break;
+    }
+    left -= 1;
     const line = lines[at];
     const fence = unclosed ? null : FENCE.exec(line);
     if (fence) {
@@ -50,10 +61,10 @@ function blocks(lines, quotes) {
       const quoted = take((other) => QUOTE.test(other)).map((other) => other.replace(QUOTE, ""));
       found.push({type: "quote", children: blocks(quoted, quotes + 1)});
     } else if (BULLET.test(line)) {
-      found.push(list(take((other) => BULLET.test(other)), BULLET));
+      found.push(list(take(itemOf(BULLET)), BULLET));
     } else if (NUMBER.test(line)) {
       const start = Number(NUMBER.exec(line)[1]);
-      found.push({...list(take((other) => NUMBER.test(other)), NUMBER), ordered: true, start});
+      found.push({...list(take(itemOf(NUMBER)), NUMBER), ordered: true, start});
     } else if (line.trim() === "") {
       at += 1;
     } else {
@@ -66,6 +77,17 @@ function blocks(lines, quotes) {
     }
   }
   return found;
+}
+
+/** One at least: it is known of the first line that it is one. */
+function itemOf(marker) {
+  let taken = 0;
+  return (line) => {
+    if (!marker.test(line) || (taken > 0 && left <= 0)) return false;
+    taken += 1;
+    left -= 1;
+    return true;
+  };
 }
 
 function list(lines, marker) {
@@ -92,8 +114,9 @@ function inline(text, depth = 0, inLink = false) {
   };
   let at = 0;
   while (at < text.length) {
-    const span = special(text, at, depth, inLink, next);
+    const span = left > 0 ? special(text, at, depth, inLink, next) : null;
     if (span) {
+      left -= 1;
       flush();
       found.push(span.node);
       at = span.end;

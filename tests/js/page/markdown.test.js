@@ -118,6 +118,18 @@ test("nothing is lost, whatever is written", () => {
   }
 });
 
+test("nobody fills the page with one message", () => {
+  const count = (nodes) => nodes.reduce((sum, node) => {
+    const nested = node.children ?? node.items?.flat() ?? [];
+    return sum + 1 + (node.items?.length ?? 0) + count(nested);
+  }, 0);
+  for (const piece of ["`a`", "*a* ", "a\n", "- a\n", "1. *a*\n", "> a\n\n", "a\n\n", "> - `a`\n",
+    "https://a.example ", "\\*", "```\na\n```\n"]) {
+    const nodes = parse(piece.repeat(Math.ceil(16_384 / piece.length)));
+    assert.ok(count(nodes) <= 2000, `${piece}: ${count(nodes)}`);
+  }
+});
+
 test("the longest message takes no time, whatever it consists of", () => {
   const pieces = ["*", "**a", "_a ", "*a ", "`", "``a`", "[", "[a](", "[a](http://a) ", "> ", ">", "- a\n",
     "```\n", "http://[", "https://a.example/((((", "\\", "**a *b ", "\n", "a_b*c`d"];
