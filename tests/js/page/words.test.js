@@ -33,8 +33,8 @@ test("an error is told in our words, or else in the server's", () => {
 });
 
 test("every text that is asked for is in the table, and none is there in vain", () => {
-  const files = readdirSync(PAGE).filter((name) => /\.(js|html)$/.test(name) && name !== "words.js");
-  const source = files.map((name) => readFileSync(new URL(name, PAGE), "utf8")).join("\n");
+  const isPart = (name) => /\.(js|html)$/.test(name) && name !== "words.js";
+  const source = readdirSync(PAGE).filter(isPart).map((name) => readFileSync(new URL(name, PAGE), "utf8")).join("\n");
   const keys = [];
   const walk = (part, path) => {
     for (const [name, value] of Object.entries(part)) {
@@ -72,7 +72,8 @@ test("days are named by the calendar", () => {
   const now = new Date(2026, 10, 23, 0, 5).getTime();
   assert.equal(dayName(now - 1, now), say("talk.today"));
   assert.equal(dayName(now - 6 * 60_000, now), say("talk.yesterday"));
-  assert.equal(daysBetween(new Date(2026, 2, 28, 23).getTime(), new Date(2026, 2, 30, 1).getTime()), 2);
+  const [late, early] = [new Date(2026, 2, 28, 23), new Date(2026, 2, 30, 1)];
+  assert.equal(daysBetween(late.getTime(), early.getTime()), 2);
   assert.match(dayName(new Date(2026, 10, 1, 9).getTime(), now), /1/);
   assert.match(dayName(new Date(2025, 10, 1, 9).getTime(), now), /2025/);
 });
