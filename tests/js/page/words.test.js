@@ -34,7 +34,8 @@ test("an error is told in our words, or else in the server's", () => {
 
 test("every text that is asked for is in the table, and none is there in vain", () => {
   const isPart = (name) => /\.(js|html)$/.test(name) && name !== "words.js";
-  const source = readdirSync(PAGE).filter(isPart).map((name) => readFileSync(new URL(name, PAGE), "utf8")).join("\n");
+  const read = (name) => readFileSync(new URL(name, PAGE), "utf8");
+  const source = readdirSync(PAGE).filter(isPart).map(read).join("\n");
   const keys = [];
   const walk = (part, path) => {
     for (const [name, value] of Object.entries(part)) {
