@@ -6,6 +6,10 @@ import {rendered} from "./render.js";
 import {clock, dayName, fullTime} from "./times.js";
 import {say} from "./words.js";
 
+/** What is longer is folded until somebody asks for it. */
+const FOLD_LETTERS = 2400;
+const FOLD_LINES = 30;
+
 /** `message` is the protocol's; of one that has no place yet, `seq` is missing. */
 export function messageItem(message, isOwn) {
   const at = new Date(message.at);
@@ -14,12 +18,30 @@ export function messageItem(message, isOwn) {
   const avatar = make("span", {className: "avatar"}, [initial(message.username)]);
   avatar.setAttribute("aria-hidden", "true");
   const body = make("div", {className: "body"}, rendered(message.message));
-  const said = make("div", {className: "said"}, [make("p", {className: "by"}, [name, time]), body]);
+  const by = make("p", {className: "by"}, [name, time]);
+  const said = make("div", {className: "said"}, [by, body]);
+  if (isLong(message.message)) fold(body);
   const line = make("div", {className: "line"}, [avatar, said]);
   const item = make("li", {className: "message"}, [line]);
   item.classList.toggle("own", isOwn);
   place(item, message);
   return item;
+}
+
+function isLong(text) {
+  return text.length > FOLD_LETTERS || text.split("\n", FOLD_LINES + 1).length > FOLD_LINES;
+}
+
+function fold(body) {
+  const button = make("button", {type: "button", className: "link unfold"});
+  const show = (isFolded) => {
+    body.classList.toggle("folded", isFolded);
+    button.textContent = say(isFolded ? "talk.showAll" : "talk.showLess");
+    button.setAttribute("aria-expanded", String(!isFolded));
+  };
+  button.addEventListener("click", () => show(!body.classList.contains("folded")));
+  show(true);
+  body.after(button);
 }
 
 /** Its seq, once it has one. */

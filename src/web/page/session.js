@@ -179,6 +179,9 @@ export class Session {
   #countUnread(unread) {
     this.#unread = unread;
     this.#nameDocument();
+    $("back").classList.toggle("has-unread", unread > 0);
+    const label = unread > 0 ? say("rooms.backUnread", {count: unread}) : say("rooms.back");
+    $("back").setAttribute("aria-label", label);
   }
 
   #nameDocument() {
