@@ -1,47 +1,103 @@
-//! The embedded page: what it consists of, and the headers that keep it to itself.
+//! The embedded page and the client library: where they are found, and the headers that keep the
+//! page to itself.
+
+mod assets;
+#[cfg(test)]
+mod tests;
 
 use axum::Router;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
+    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_ENCODING,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, REFERRER_POLICY, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-const HTML: &str = include_str!("index.html");
-const SCRIPT: &str = include_str!("page.js");
-const STYLE: &str = include_str!("style.css");
+use assets::Asset;
 
-/// Nothing is loaded from elsewhere, nothing inline runs, no form leaves the page by itself, and
-/// no other page may put this one into a frame.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+/// Nothing is loaded from elsewhere, nothing inline runs, no text becomes a script, no form leaves
+/// the page by itself, and no other page may put this one into a frame. The one policy of trusted
+/// types that is allowed lets the page name its service worker, and nothing else.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                      manifest-src 'self'; worker-src 'self'; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'; \
+                      require-trusted-types-for 'script'; trusted-types parlor-worker; \
                       connect-src 'self'";
 
 /// Longest name of a host, and a port.
 const HOST_BYTES: usize = 253 + 6;
 
-/// The page at `/` and its parts, for a router of any state.
+/// The page at `/`, its parts, and the client library, for a router of any state.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    let part = |media_type: &'static str, content: &'static str| {
-        get(move |headers: HeaderMap| async move { answer(&headers, media_type, content) })
+    let at = |asset: &'static Asset| {
+        get(move |headers: HeaderMap| async move { answer(asset, &headers) })
     };
-    Router::new()
-        .route("/", part("text/html; charset=utf-8", HTML))
-        .route("/page.js", part("text/javascript; charset=utf-8", SCRIPT))
-        .route("/style.css", part("text/css; charset=utf-8", STYLE))
+    let mut router = Router::new();
+    for asset in assets::all() {
+        router = router.route(asset.path, at(asset));
+        if asset.path == "/" {
+            // A link to a room: which one it is, the page itself sees.
+            router = router.route("/r/{room}", at(asset));
+        }
+    }
+    router
 }
 
-fn answer(request: &HeaderMap, media_type: &'static str, content: &'static str) -> Response {
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static(media_type)),
+fn answer(asset: &Asset, request: &HeaderMap) -> Response {
+    let gzip = if accepts_gzip(request) { asset.gzip() } else { None };
+    let etag = asset.etag(gzip.is_some());
+    let mut headers = guards(request);
+    // Kept, and asked for again each time: an upgraded server's page is there at the next load.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if asset.path.starts_with("/parlor.") {
+        // Pages of other origins may import the library.
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
+    let known = is_known(request, &etag);
+    if let Ok(etag) = HeaderValue::try_from(etag) {
+        headers.insert(ETAG, etag);
+    }
+    if known {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.media_type));
+    if gzip.is_some() {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    (headers, gzip.unwrap_or_else(|| asset.plain())).into_response()
+}
+
+fn guards(request: &HeaderMap) -> HeaderMap {
+    let opener = HeaderName::from_static("cross-origin-opener-policy");
+    HeaderMap::from_iter([
         (CONTENT_SECURITY_POLICY, policy(request.get(HOST))),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    ];
-    (headers, content).into_response()
+        (opener, HeaderValue::from_static("same-origin")),
+    ])
+}
+
+/// Whether `gzip` is named, and not by way of refusing it (`;q=0`).
+fn accepts_gzip(request: &HeaderMap) -> bool {
+    let values = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
+        let weight = weight.trim().strip_prefix("q=").unwrap_or("0");
+        let wanted = weight.parse::<f32>().is_ok_and(|weight| weight > 0.0);
+        name.trim().eq_ignore_ascii_case("gzip") && wanted
+    })
+}
+
+/// Whether what the browser has is this. An intermediary may have made the validator a weak one.
+fn is_known(request: &HeaderMap, etag: &str) -> bool {
+    let values = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag)
 }
 
 /// Not every browser takes `'self'` to cover a WebSocket to the same host, so it is named too,
@@ -63,118 +119,4 @@ fn is_host(text: &str) -> bool {
         && name.bytes().all(name_byte)
         && !port.is_empty()
         && port.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::body::Body;
-    use axum::http::{Method, Request, StatusCode};
-    use http_body_util::BodyExt;
-    use proptest::prelude::*;
-    use tower::ServiceExt;
-
-    async fn call(method: Method, path: &str) -> Response {
-        let request = Request::builder().method(method).uri(path).header(HOST, "example.net:8080");
-        router::<()>().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
-    }
-
-    fn header<'a>(response: &'a Response, name: &str) -> &'a str {
-        response.headers().get(name).unwrap_or_else(|| panic!("no {name}")).to_str().unwrap()
-    }
-
-    #[tokio::test]
-    async fn every_part_has_its_type_and_the_same_guards() {
-        for (path, media_type, content) in [
-            ("/", "text/html; charset=utf-8", HTML),
-            ("/page.js", "text/javascript; charset=utf-8", SCRIPT),
-            ("/style.css", "text/css; charset=utf-8", STYLE),
-        ] {
-            let response = call(Method::GET, path).await;
-            assert_eq!(response.status(), StatusCode::OK, "{path}");
-            assert_eq!(header(&response, "content-type"), media_type);
-            assert_eq!(header(&response, "x-content-type-options"), "nosniff");
-            assert_eq!(header(&response, "referrer-policy"), "no-referrer");
-            assert_eq!(header(&response, "cache-control"), "no-cache");
-            let policy = header(&response, "content-security-policy");
-            let directives: Vec<_> = policy.split("; ").collect();
-            for directive in [
-                "default-src 'none'",
-                "script-src 'self'",
-                "style-src 'self'",
-                "connect-src 'self' ws://example.net:8080 wss://example.net:8080",
-                "base-uri 'none'",
-                "form-action 'none'",
-                "frame-ancestors 'none'",
-            ] {
-                assert!(directives.contains(&directive), "{directive} not in {policy}");
-            }
-            assert_eq!(directives.len(), 7, "{policy}");
-            let body = response.into_body().collect().await.unwrap().to_bytes();
-            assert_eq!(body, content.as_bytes(), "{path}");
-        }
-    }
-
-    #[tokio::test]
-    async fn it_is_read_only() {
-        let response = call(Method::HEAD, "/").await;
-        assert_eq!(response.status(), StatusCode::OK);
-        assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
-        assert_eq!(call(Method::POST, "/").await.status(), StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(call(Method::GET, "/index.html").await.status(), StatusCode::NOT_FOUND);
-    }
-
-    #[test]
-    fn only_a_plain_host_enters_the_policy() {
-        for good in ["localhost", "localhost:8080", "192.168.1.2:80", "a-b.example.net"] {
-            let host = HeaderValue::from_static(good);
-            let policy = policy(Some(&host));
-            assert!(policy.to_str().unwrap().ends_with(&format!(" ws://{good} wss://{good}")));
-        }
-        let bad_hosts =
-            ["", ":80", "a:", "a:b", "*", "a b", "a; script-src *", "a,b", "'self'", "[::1]:80"];
-        for bad in bad_hosts {
-            let host = HeaderValue::from_static(bad);
-            assert_eq!(policy(Some(&host)), POLICY, "{bad}");
-        }
-        let long = HeaderValue::try_from("a".repeat(300)).unwrap();
-        assert_eq!(policy(Some(&long)), POLICY);
-        assert_eq!(policy(None), POLICY);
-    }
-
-    proptest! {
-        #[test]
-        fn no_host_adds_a_directive(host: Vec<u8>) {
-            if let Ok(host) = HeaderValue::from_bytes(&host) {
-                let policy = policy(Some(&host));
-                prop_assert_eq!(policy.to_str().unwrap().matches(';').count(), 6);
-            }
-        }
-    }
-
-    #[test]
-    fn the_page_keeps_to_its_own_policy() {
-        for forbidden in ["<style", " style=", " onclick", "javascript:", "http://", "https://"] {
-            assert!(!HTML.contains(forbidden), "{forbidden}");
-        }
-        assert_eq!(HTML.matches("<script").count(), 1);
-        assert!(HTML.contains("<script src=\"/page.js\" defer></script>"));
-        assert!(HTML.contains("href=\"/style.css\""));
-        // What people wrote is text and never markup.
-        for forbidden in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("]
-        {
-            assert!(!SCRIPT.contains(forbidden), "{forbidden}");
-        }
-    }
-
-    #[test]
-    fn every_element_that_the_script_names_is_on_the_page() {
-        let mut named = 0;
-        for rest in SCRIPT.split("$(\"").skip(1) {
-            let (id, _) = rest.split_once('"').unwrap();
-            assert!(HTML.contains(&format!("id=\"{id}\"")), "{id}");
-            named += 1;
-        }
-        assert!(named > 10);
-    }
 }

@@ -1,5 +1,5 @@
-//! The client library's tests are in its own language, in `tests/js`: here they are run, with the
-//! binary that is being tested.
+//! The tests of the client library and of the page are in their own language, in `tests/js`: here
+//! they are run, with the binary that is being tested.
 //!
 //! Where they cannot run they are left out aloud, and not ignored by an attribute: whoever has what
 //! they need gets them with plain `cargo test`, and `JS_TESTS=required` makes them a must.
@@ -58,14 +58,18 @@ fn node() -> Option<(u32, u32)> {
     (version >= NODE).then_some(version)
 }
 
-/// One by one: versions differ in what they make of a directory.
+/// One by one: versions differ in what they make of a directory. The library's, then the page's.
 fn files() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(PLACE).expect("a directory");
-    let paths = entries.map(|entry| entry.expect("an entry").path());
-    let mut files: Vec<_> =
-        paths.filter(|path| path.to_string_lossy().ends_with(".test.js")).collect();
-    files.sort();
-    assert!(!files.is_empty());
+    let mut files = Vec::new();
+    for place in [Path::new(PLACE), &Path::new(PLACE).join("page")] {
+        let entries = std::fs::read_dir(place).expect("a directory");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        let mut found: Vec<_> =
+            paths.filter(|path| path.to_string_lossy().ends_with(".test.js")).collect();
+        assert!(!found.is_empty());
+        found.sort();
+        files.append(&mut found);
+    }
     files
 }
 

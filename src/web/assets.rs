@@ -1,0 +1,106 @@
+//! The files that browsers get: embedded as they are written, compressed when they are first asked
+//! for, and told apart by a hash of what they contain.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
+use std::sync::{LazyLock, OnceLock};
+
+use axum::body::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+const DRAWING: &str = "image/svg+xml";
+const MANIFEST: &str = "application/manifest+json";
+const TYPES: &str = "text/plain; charset=utf-8";
+
+/// Path, media type and content, by the name of the file.
+macro_rules! files {
+    ($($path:literal, $media_type:ident, $file:literal;)*) => {
+        &[$(($path, $media_type, include_str!($file))),*]
+    };
+}
+
+const FILES: &[(&str, &str, &str)] = files! {
+    "/", HTML, "page/index.html";
+    "/icon.svg", DRAWING, "page/icon.svg";
+    "/manifest.webmanifest", MANIFEST, "page/manifest.webmanifest";
+    "/worker.js", SCRIPT, "page/worker.js";
+    "/parlor.js", SCRIPT, "library/parlor.js";
+    "/parlor.d.ts", TYPES, "library/parlor.d.ts";
+    "/page/style.css", STYLE, "page/style.css";
+    "/page/app.js", SCRIPT, "page/app.js";
+    "/page/composer.js", SCRIPT, "page/composer.js";
+    "/page/conversation.js", SCRIPT, "page/conversation.js";
+    "/page/create.js", SCRIPT, "page/create.js";
+    "/page/dom.js", SCRIPT, "page/dom.js";
+    "/page/feed.js", SCRIPT, "page/feed.js";
+    "/page/form.js", SCRIPT, "page/form.js";
+    "/page/grouping.js", SCRIPT, "page/grouping.js";
+    "/page/keep.js", SCRIPT, "page/keep.js";
+    "/page/leftovers.js", SCRIPT, "page/leftovers.js";
+    "/page/link.js", SCRIPT, "page/link.js";
+    "/page/markdown.js", SCRIPT, "page/markdown.js";
+    "/page/message.js", SCRIPT, "page/message.js";
+    "/page/people.js", SCRIPT, "page/people.js";
+    "/page/render.js", SCRIPT, "page/render.js";
+    "/page/rooms.js", SCRIPT, "page/rooms.js";
+    "/page/scroller.js", SCRIPT, "page/scroller.js";
+    "/page/session.js", SCRIPT, "page/session.js";
+    "/page/signin.js", SCRIPT, "page/signin.js";
+    "/page/timeline.js", SCRIPT, "page/timeline.js";
+    "/page/times.js", SCRIPT, "page/times.js";
+    "/page/typing.js", SCRIPT, "page/typing.js";
+    "/page/words.js", SCRIPT, "page/words.js";
+};
+
+static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| FILES.iter().map(Asset::new).collect());
+
+/// Every file, in the order in which a browser asks for them.
+pub fn all() -> &'static [Asset] {
+    &ASSETS
+}
+
+#[derive(Debug)]
+pub struct Asset {
+    pub path: &'static str,
+    pub media_type: &'static str,
+    pub content: &'static str,
+    hash: u64,
+    compressed: OnceLock<Bytes>,
+}
+
+impl Asset {
+    fn new(&(path, media_type, content): &(&'static str, &'static str, &'static str)) -> Self {
+        // The same in every process of one build, which is all that an ETag must be.
+        let mut hasher = DefaultHasher::new();
+        (media_type, content).hash(&mut hasher);
+        let compressed = OnceLock::new();
+        Self { path, media_type, content, hash: hasher.finish(), compressed }
+    }
+
+    /// A strong validator: the two encodings are different bytes, so they have different ones.
+    pub fn etag(&self, compressed: bool) -> String {
+        let suffix = if compressed { "-gzip" } else { "" };
+        format!("\"{:016x}{suffix}\"", self.hash)
+    }
+
+    /// Compressed at the first call, not at the server's start. `None` where that gains nothing.
+    pub fn gzip(&self) -> Option<Bytes> {
+        let compressed = self.compressed.get_or_init(|| gzip(self.content).unwrap_or_default());
+        let gains = !compressed.is_empty() && compressed.len() < self.content.len();
+        gains.then(|| compressed.clone())
+    }
+
+    pub fn plain(&self) -> Bytes {
+        Bytes::from_static(self.content.as_bytes())
+    }
+}
+
+fn gzip(content: &str) -> std::io::Result<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(content.as_bytes())?;
+    encoder.finish().map(Bytes::from)
+}

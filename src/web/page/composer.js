@@ -1,0 +1,76 @@
+// Where people write. What is written is kept for its room until it is sent.
+
+import {$, isTouch} from "./dom.js";
+import {say} from "./words.js";
+
+// The server takes no others; a pasted text may have some.
+const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f]/g;
+
+export class Composer {
+  #form = $("composer");
+  #text = $("text");
+  #drafts;
+  #slug = null;
+  #onSend;
+
+  /** `onSend(text)` tells whether it was taken; `onTyping()` at each change. */
+  constructor(drafts, {onSend, onTyping}, signal) {
+    this.#drafts = drafts;
+    $("composer-hint").textContent = say(isTouch() ? "composer.hintTouch" : "composer.hint");
+    this.#onSend = onSend;
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#send();
+    }, {signal});
+    this.#text.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing || isTouch()) return;
+      event.preventDefault();
+      this.#send();
+    }, {signal});
+    this.#text.addEventListener("input", () => {
+      this.#changed();
+      if (this.#text.value !== "") onTyping();
+    }, {signal});
+  }
+
+  open(slug, name) {
+    this.#slug = slug;
+    this.#text.placeholder = say("composer.placeholder", {room: name});
+    this.#text.value = this.#drafts.of(slug);
+    this.#changed();
+  }
+
+  close() {
+    this.#slug = null;
+    this.#text.value = "";
+  }
+
+  focus() {
+    this.#text.focus();
+  }
+
+  /** Puts a text back in front of what is being written. */
+  putBack(text) {
+    const rest = this.#text.value;
+    this.#text.value = rest === "" ? text : `${text}\n${rest}`;
+    this.#changed();
+    this.focus();
+  }
+
+  #send() {
+    const text = this.#text.value.replace(CONTROLS, "");
+    if (text.trim() === "" || this.#slug === null || !this.#onSend(text)) return;
+    this.#text.value = "";
+    this.#changed();
+    this.focus();
+  }
+
+  #changed() {
+    if (this.#slug !== null) this.#drafts.set(this.#slug, this.#text.value);
+    $("send").disabled = this.#text.value.trim() === "";
+    // As high as its lines, within what the style allows.
+    this.#text.style.height = "auto";
+    const {scrollHeight, offsetHeight, clientHeight} = this.#text;
+    this.#text.style.height = `${scrollHeight + offsetHeight - clientHeight}px`;
+  }
+}

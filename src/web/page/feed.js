@@ -1,0 +1,141 @@
+// The list of messages as the document has it: what the timeline holds, then what this person said
+// and nobody has heard yet. Each message keeps its item for as long as it is shown.
+
+import {$, settle} from "./dom.js";
+import {standing} from "./grouping.js";
+import {mark, messageItem, place, refuse, stand} from "./message.js";
+import {Scroller} from "./scroller.js";
+import {Timeline} from "./timeline.js";
+import {reason, say} from "./words.js";
+
+/** Together they are the most messages that are in the document at once. */
+const WINDOW = 240;
+const PENDING = 40;
+
+export class Feed {
+  timeline = new Timeline(WINDOW);
+  scroller;
+  /** Seq of the first message that was new when the room was opened. */
+  freshFrom = undefined;
+  #me;
+  #list = $("messages");
+  #items = new Map(); // By seq.
+  #pending = new Map(); // By id: {message, item, refused}
+  #states = new Map(); // Of own messages of this page, by id.
+  #onScroll;
+  #onEdit;
+  #frame = 0;
+
+  constructor(me, {onScroll, onEdit}, signal) {
+    this.#me = me;
+    [this.#onScroll, this.#onEdit] = [onScroll, onEdit];
+    this.scroller = new Scroller($("log"), this.#list, onScroll, signal);
+  }
+
+  clear() {
+    this.timeline = new Timeline(WINDOW);
+    this.freshFrom = undefined;
+    for (const known of [this.#items, this.#pending, this.#states]) known.clear();
+    this.#list.replaceChildren();
+    this.scroller.atEnd = true;
+  }
+
+  // ---- own messages ----
+
+  /** Said, and not heard yet. */
+  sending({id, message}) {
+    if (this.#pending.has(id)) return;
+    const {userId, username} = this.#me;
+    const said = {id, userId, username, message, at: Date.now()};
+    const item = messageItem(said, true);
+    this.#states.set(id, "sending");
+    this.#pending.set(id, {message: said, item});
+    this.later();
+  }
+
+  isPending(id) {
+    return this.#pending.has(id);
+  }
+
+  /** What was not taken and is still shown. */
+  get refusals() {
+    const refused = [...this.#pending.values()].filter((entry) => entry.refused);
+    return refused.map(({message}) => message.message);
+  }
+
+  state(id, state) {
+    if (!this.#states.has(id)) return;
+    this.#states.set(id, state);
+    this.later();
+  }
+
+  refused({id, error}) {
+    const entry = this.#pending.get(id);
+    if (!entry || entry.refused) return;
+    entry.refused = true;
+    const discard = () => {
+      this.#pending.delete(id);
+      this.later();
+    };
+    const edit = () => {
+      discard();
+      this.#onEdit(entry.message.message);
+    };
+    this.#states.set(id, "refused");
+    refuse(entry.item, reason(error), {edit, discard});
+    this.later();
+  }
+
+  /** It was heard, and is not in what is shown. */
+  heardElsewhere(id) {
+    if (this.#pending.delete(id)) this.later();
+  }
+
+  // ---- drawing ----
+
+  /** Once a frame, however much is heard; a page that nobody sees is drawn when it is seen. */
+  later() {
+    this.#frame ||= requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    this.scroller.keeping(() => this.#arrange());
+    this.#onScroll();
+  }
+
+  #arrange() {
+    const {messages, live} = this.timeline;
+    const shown = messages.map((message) => ({message, item: this.#itemOf(message)}));
+    const kept = new Set(messages.map(({seq}) => seq));
+    for (const seq of this.#items.keys()) if (!kept.has(seq)) this.#items.delete(seq);
+    // What was refused stays in sight until something is done about it.
+    const waiting = live ? [...this.#pending.values()] : [];
+    shown.push(...waiting.slice(-PENDING));
+    settle(this.#list, shown.map(({item}) => item));
+    let previous;
+    for (const {message, item} of shown) {
+      const isFirstNew = message.seq !== undefined && message.seq === this.freshFrom;
+      stand(item, standing(previous, message), {at: message.at, isFirstNew});
+      const state = this.#states.get(message.id) ?? (message.stored ? "safe" : undefined);
+      if (state && message.userId === this.#me.userId) mark(item, state);
+      previous = message;
+    }
+    const hidden = waiting.length - Math.min(waiting.length, PENDING);
+    $("waiting").textContent = hidden > 0 ? say("talk.waiting", {count: hidden}) : "";
+  }
+
+  /** One that was pending keeps its item, so that nothing moves when it gets its place. */
+  #itemOf(message) {
+    const known = this.#items.get(message.seq);
+    if (known) return known;
+    const isOwn = message.userId === this.#me.userId;
+    const own = isOwn ? this.#pending.get(message.id) : undefined;
+    const item = own?.item ?? messageItem(message, isOwn);
+    if (own) this.#pending.delete(message.id);
+    place(item, message);
+    this.#items.set(message.seq, item);
+    return item;
+  }
+}

@@ -1,0 +1,42 @@
+// What an earlier page, or an earlier look at a room, left unsent: its room is joined for as long
+// as that takes, and what the server refuses goes back among the drafts.
+
+export class Leftovers {
+  #parlor;
+  #drafts;
+  #followed = new Set(); // Rooms, by address.
+
+  constructor(parlor, drafts) {
+    [this.#parlor, this.#drafts] = [parlor, drafts];
+  }
+
+  /** `open` is the address of the room that the person is in. */
+  send(open) {
+    const joined = new Set(this.#parlor.joined.map(({address}) => address));
+    for (const address of new Set(this.#parlor.unsent.map(({room}) => room))) {
+      if (address === open || joined.has(address)) continue;
+      const room = this.#parlor.join(address);
+      this.follow(room);
+      // It stays for what it has to send, and goes.
+      room.leave();
+    }
+  }
+
+  toDrafts(slug, text) {
+    const draft = this.#drafts.of(slug);
+    this.#drafts.set(slug, draft === "" ? text : `${text}\n${draft}`);
+  }
+
+  /** A room that was left, or is about to be, with something unsent. */
+  follow(room) {
+    if (room.unsent.length === 0 || this.#followed.has(room.address)) return;
+    this.#followed.add(room.address);
+    const offs = [
+      room.on("refused", ({message}) => this.toDrafts(room.address, message)),
+      room.on("left", () => {
+        this.#followed.delete(room.address);
+        for (const off of offs) off();
+      }),
+    ];
+  }
+}

@@ -1,0 +1,115 @@
+// What is told of the connection: nothing while it works, the truth while it does not. It lies over
+// the page and moves nothing.
+
+import {$, announce} from "./dom.js";
+import {say} from "./words.js";
+
+/** A connection that is made this fast is not spoken of. */
+const PATIENCE_MS = 1200;
+const BACK_MS = 2500;
+
+export class Link {
+  #parlor;
+  #state = {state: "idle"};
+  #room = "live";
+  #timer;
+  #ticker;
+  #retryAt = 0;
+  #wasBroken = false;
+  #offs;
+
+  constructor(parlor) {
+    this.#parlor = parlor;
+    const again = () => this.#show();
+    const off = parlor.on("state", (state) => this.#changed(state));
+    const button = $("link-now");
+    const act = () => this.#act();
+    button.addEventListener("click", act);
+    addEventListener("online", again);
+    addEventListener("offline", again);
+    this.#offs = () => {
+      off();
+      button.removeEventListener("click", act);
+      removeEventListener("online", again);
+      removeEventListener("offline", again);
+    };
+  }
+
+  stop() {
+    this.#offs();
+    clearTimeout(this.#timer);
+    clearInterval(this.#ticker);
+    this.#tell(null);
+  }
+
+  /** The state of the open room. */
+  room(state) {
+    this.#room = state;
+    this.#soon();
+  }
+
+  #act() {
+    if (this.#state.state === "failed") location.reload();
+    else this.#parlor.reconnect();
+  }
+
+  #changed(state) {
+    this.#state = state;
+    clearInterval(this.#ticker);
+    if (state.state === "waiting") {
+      this.#retryAt = Date.now() + state.retryInMs;
+      this.#ticker = setInterval(() => this.#count(), 1000);
+      this.#wasBroken = true;
+    }
+    if (state.state === "open" && this.#wasBroken) {
+      this.#wasBroken = false;
+      this.#tell("back");
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#show(), BACK_MS);
+      return;
+    }
+    this.#soon();
+  }
+
+  /** What is over in a moment is not worth a word. */
+  #soon() {
+    clearTimeout(this.#timer);
+    const brief = ["connecting", "renewing", "catchingUp"].includes(this.#key());
+    if (brief && $("link").hidden) this.#timer = setTimeout(() => this.#show(), PATIENCE_MS);
+    else this.#show();
+  }
+
+  #key() {
+    const {state} = this.#state;
+    if (state === "open") return this.#room === "catching-up" ? "catchingUp" : null;
+    if (state === "failed") return "failed";
+    if (!["waiting", "connecting", "renewing"].includes(state)) return null;
+    if (!navigator.onLine) return "offline";
+    // Between two attempts and during one it is the same to a person.
+    return state === "connecting" && this.#wasBroken ? "waiting" : state;
+  }
+
+  #show() {
+    this.#tell(this.#key());
+  }
+
+  #tell(key) {
+    const action = {failed: "link.reload", waiting: "link.now"}[key];
+    const box = $("link");
+    box.hidden = key === null;
+    box.dataset.kind = key ?? "";
+    const text = key === null ? "" : say(`link.${key}`);
+    if (text !== "" && $("link-text").textContent !== text) announce(text);
+    $("link-text").textContent = text;
+    $("link-now").hidden = !action;
+    if (action) $("link-now").textContent = say(action);
+    this.#count();
+  }
+
+  /** Not read out: it changes every second. */
+  #count() {
+    const seconds = Math.ceil((this.#retryAt - Date.now()) / 1000);
+    const counting = this.#state.state === "waiting" && navigator.onLine && seconds > 1;
+    $("link-count").textContent = counting ? say("link.countdown", {seconds}) : "";
+  }
+}

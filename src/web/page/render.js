@@ -1,0 +1,47 @@
+// From the parser's tree to nodes of the document. What people wrote becomes text nodes and, where
+// it is a link, an `href` that `safeUrl` has passed; never markup.
+
+import {parse} from "./markdown.js";
+import {make} from "./dom.js";
+
+const INLINE = {bold: "strong", italic: "em"};
+
+/** The nodes of one message. */
+export function rendered(text) {
+  return parse(text).map(block);
+}
+
+function block(node) {
+  switch (node.type) {
+    case "codeBlock": {
+      const shown = make("pre", {dir: "ltr", tabIndex: 0}, [make("code", {}, [node.text])]);
+      return shown;
+    }
+    case "quote": return make("blockquote", {dir: "auto"}, node.children.map(block));
+    case "list": {
+      const items = node.items.map((children) => make("li", {}, children.map(inline)));
+      if (!node.ordered) return make("ul", {dir: "auto"}, items);
+      return make("ol", {dir: "auto", start: node.start}, items);
+    }
+    default: return make("p", {dir: "auto"}, node.children.map(inline));
+  }
+}
+
+function inline(node) {
+  switch (node.type) {
+    case "text": return node.text;
+    case "break": return make("br");
+    case "code": return make("code", {dir: "ltr"}, [node.text]);
+    case "link": return link(node);
+    default: return make(INLINE[node.type], {}, node.children.map(inline));
+  }
+}
+
+function link({href, children}) {
+  const content = children.map(inline);
+  // A room of this server opens here, anything else beside it and without a way back.
+  const {origin, pathname} = new URL(href);
+  const own = origin === location.origin && pathname.startsWith("/r/");
+  const away = own ? {} : {target: "_blank", rel: "noopener noreferrer nofollow ugc"};
+  return make("a", {href, title: href, ...away}, content);
+}

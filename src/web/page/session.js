@@ -1,0 +1,251 @@
+// Everything that a person sees who is signed in: the rooms, and the conversation in one of them.
+
+import {$, announce, isNarrow, isTouch} from "./dom.js";
+import {Composer} from "./composer.js";
+import {Conversation} from "./conversation.js";
+import {createDialog} from "./create.js";
+import {Drafts, ReadPositions} from "./keep.js";
+import {Leftovers} from "./leftovers.js";
+import {Link} from "./link.js";
+import {Rooms} from "./rooms.js";
+import {reason, say} from "./words.js";
+
+const RETRY_MS = 3000;
+
+export class Session {
+  #parlor;
+  #reads;
+  #drafts;
+  #rooms;
+  #link;
+  #composer;
+  #conversation;
+  #leftovers;
+  #route;
+  #address = null; // Of the room that was asked for.
+  #unread = 0;
+  #toast;
+  #ended = new AbortController();
+  #retry;
+
+  /** `route` has go(path); `onEnd(why)` is told once, when nobody is signed in any more. */
+  constructor(parlor, route, onEnd) {
+    [this.#parlor, this.#route] = [parlor, route];
+    const {user} = parlor;
+    this.#reads = new ReadPositions(user.userId);
+    this.#drafts = new Drafts(user.userId);
+    const {signal} = this.#ended;
+    this.#rooms = new Rooms(this.#reads, (unread) => this.#countUnread(unread), signal);
+    this.#link = new Link(parlor);
+    this.#leftovers = new Leftovers(parlor, this.#drafts);
+    this.#conversation = new Conversation(parlor, user, this.#reads, this.#hooks(), signal);
+    this.#composer = new Composer(this.#drafts, {
+      onSend: (text) => this.#send(text),
+      onTyping: () => this.#conversation.typing(),
+    }, signal);
+    const made = ({slug}) => route.go(`/r/${slug}`);
+    createDialog((room) => parlor.createRoom(room), made, signal);
+    this.#listen(onEnd);
+    $("who").textContent = user.displayName;
+    $("who-name").textContent = `@${user.username}`;
+    $("app").hidden = false;
+    parlor.watch();
+  }
+
+  #hooks() {
+    return {
+      onOpened: (info) => this.#opened(info),
+      onLost: (why) => this.#lost(why),
+      onEdit: (text) => this.#composer.putBack(text),
+      onState: (state) => this.#link.room(state),
+      onRead: (roomId, isRead) => this.#rooms.reading(isRead ? roomId : null),
+      onClosing: (room) => this.#leftovers.follow(room),
+      onDropped: (slug, text) => this.#leftovers.toDrafts(slug, text),
+    };
+  }
+
+  #listen(onEnd) {
+    const {signal} = this.#ended;
+    const parlor = this.#parlor;
+    parlor.on("rooms", (news) => {
+      this.#reads.belongTo(parlor.log);
+      this.#rooms.take(news);
+      this.#leftovers.send(this.#conversation.info?.slug);
+    });
+    parlor.on("state", ({state}) => {
+      if (state === "open" && $("app").dataset.panel === "failed") this.show(this.#address);
+      if (state === "unauthorized") this.#end(onEnd, say("signin.ended"));
+    });
+    parlor.on("error", (error) => {
+      if (error.code === "store") this.#warn(say("link.unsaved"));
+    });
+    $("signout").addEventListener("click", () => this.#signOut(onEnd), {signal});
+    $("signout-anyway").addEventListener("click", () => this.#signOut(onEnd, true), {signal});
+    $("signout-stay").addEventListener("click", () => $("signout-ask").close(), {signal});
+    $("skip").addEventListener("click", () => this.#composer.focus(), {signal});
+    $("newest").addEventListener("click", () => this.#conversation.newest(), {signal});
+    $("copy-link").addEventListener("click", () => this.#copyLink(), {signal});
+    $("panel-action").addEventListener("click", () => this.show(this.#address), {signal});
+    document.addEventListener("visibilitychange", () => {
+      this.#rooms.later();
+      if (document.visibilityState === "visible") this.#conversation.seen();
+    }, {signal});
+    document.addEventListener("keydown", (event) => this.#key(event), {signal});
+  }
+
+  // ---- rooms ----
+
+  /** The room of this address, or none. */
+  async show(address) {
+    clearTimeout(this.#retry);
+    const known = address && this.#rooms.bySlug(address);
+    const before = this.#conversation.info?.roomId;
+    this.#address = address;
+    this.#composer.close();
+    this.#conversation.close();
+    this.#rooms.opened(known?.roomId ?? null);
+    this.#link.room("live");
+    $("app").dataset.view = address ? "room" : "list";
+    $("title").textContent = known?.name ?? "";
+    this.#panel(address ? "loading" : "pick");
+    this.#nameDocument();
+    if (!address) return void this.#rooms.linkOf(before)?.focus();
+    // What is new, and a little of what it is about.
+    const wanted = known ? this.#rooms.unread(known) + 20 : 0;
+    try {
+      await this.#conversation.open(address, wanted);
+    } catch (error) {
+      if (address === this.#address) this.#notOpened(error);
+    }
+  }
+
+  #opened({slug, name, roomId}) {
+    this.#route.correct(`/r/${slug}`);
+    this.#address = slug;
+    this.#rooms.opened(roomId);
+    $("title").textContent = name;
+    $("log").setAttribute("aria-label", say("talk.log", {room: name}));
+    this.#panel(null);
+    this.#composer.open(slug, name);
+    this.#nameDocument();
+    if (isNarrow() || isTouch()) $("title").focus();
+    else this.#composer.focus();
+  }
+
+  #notOpened(error) {
+    if (["no_such_room", "not_found"].includes(error.code)) return this.#panel("missing");
+    if (error.status === 401) return undefined; // The connection finds out, too.
+    this.#panel("failed", reason(error));
+    const again = () => this.show(this.#address);
+    this.#retry = setTimeout(again, error.retryAfter ?? RETRY_MS);
+    return undefined;
+  }
+
+  #lost(why) {
+    if (why === "reset") return this.show(this.#address);
+    this.#composer.close();
+    this.#conversation.close();
+    if (why === undefined) return undefined;
+    return this.#panel(why === "deleted" ? "deleted" : "missing");
+  }
+
+  /** What stands where a conversation would: `null` for the conversation itself. */
+  #panel(kind, detail = "") {
+    $("talk").hidden = kind !== null;
+    $("panel").hidden = kind === null;
+    $("app").dataset.panel = kind ?? "";
+    const texts = {
+      loading: [say("app.loading"), ""],
+      pick: [say("rooms.pick"), say("rooms.pickHint")],
+      missing: [say("rooms.missing"), say("rooms.missingHint")],
+      deleted: [say("rooms.deleted"), say("rooms.deletedHint")],
+      failed: [say("talk.failed"), detail],
+    };
+    const [title, hint] = texts[kind] ?? ["", ""];
+    $("panel-title").textContent = title;
+    $("panel-hint").textContent = hint;
+    $("panel-action").hidden = kind !== "failed";
+  }
+
+  // ---- the rest ----
+
+  #send(text) {
+    if (!this.#conversation.canSend) return false;
+    const taken = this.#conversation.send(text);
+    if (!taken) this.#warn(say("talk.refused", {reason: say("errors.queue_full")}));
+    return taken;
+  }
+
+  #countUnread(unread) {
+    this.#unread = unread;
+    this.#nameDocument();
+    $("back").classList.toggle("has-unread", unread > 0);
+    const label = unread > 0 ? say("rooms.backUnread", {count: unread}) : say("rooms.back");
+    $("back").setAttribute("aria-label", label);
+  }
+
+  #nameDocument() {
+    const name = this.#address ? $("title").textContent : "";
+    const count = this.#unread > 0 ? `(${this.#unread}) ` : "";
+    document.title = `${count}${name ? `${name} · ` : ""}${say("app.name")}`;
+  }
+
+  #key(event) {
+    if (!event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const steps = {ArrowUp: -1, ArrowDown: 1}[event.key];
+    const link = steps && this.#rooms.neighbour(steps);
+    if (!link) return;
+    event.preventDefault();
+    this.#route.go(link.pathname);
+  }
+
+  async #copyLink() {
+    try {
+      await navigator.clipboard.writeText(`${location.origin}/r/${this.#address}`);
+      this.#warn(say("rooms.copied"));
+    } catch {
+      // Then the address line has it.
+    }
+  }
+
+  #warn(text) {
+    $("toast").textContent = text;
+    $("toast").hidden = false;
+    announce(text);
+    clearTimeout(this.#toast);
+    this.#toast = setTimeout(() => { $("toast").hidden = true; }, 4000);
+  }
+
+  async #signOut(onEnd, anyway = false) {
+    const count = this.#parlor.unsent.length;
+    if (count > 0 && !anyway) {
+      $("signout-text").textContent = say("account.signOutUnsent", {count});
+      $("signout-ask").showModal();
+      return;
+    }
+    $("signout-ask").close();
+    try {
+      await this.#parlor.signOut();
+    } catch (error) {
+      // A session that has ended already has nothing to sign out of.
+      if (error.status !== 401) return void this.#warn(say("account.signOutFailed"));
+    }
+    this.#drafts.clear();
+    this.#end(onEnd, say("signin.signedOut"));
+  }
+
+  #end(onEnd, why) {
+    if (this.#ended.signal.aborted) return;
+    this.#ended.abort();
+    clearTimeout(this.#retry);
+    this.#composer.close();
+    this.#conversation.close();
+    this.#link.stop();
+    this.#parlor.close();
+    this.#rooms.clear();
+    $("app").hidden = true;
+    for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+    document.title = say("app.name");
+    onEnd(why);
+  }
+}

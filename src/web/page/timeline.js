@@ -1,0 +1,100 @@
+// Which of a room's messages are shown: a window over its log, of bounded size, that moves through
+// any length of history and can be attached to its live end. No document, no network.
+
+export class Timeline {
+  /** Oldest first, without a gap between them. */
+  messages = [];
+  /** Whether the room's first message is among them. */
+  atBeginning = false;
+  /** Whether what is said now belongs behind the last one. */
+  live = false;
+
+  #size;
+  #heard = []; // While not live: the last that were said.
+  #dropped = 0; // While not live: the last seq that was said and is not among these.
+
+  constructor(size) {
+    this.#size = size;
+  }
+
+  get first() { return this.messages[0]?.seq; }
+  get last() { return this.messages.at(-1)?.seq; }
+
+  /** Begins anew with the newest page. */
+  reset({messages, hasMore}) {
+    this.messages = messages.slice(-this.#size);
+    this.atBeginning = !hasMore && messages.length <= this.#size;
+    this.#attach();
+    this.#trimStart();
+  }
+
+  /** A page of what came before the first one. */
+  prepend({messages, hasMore}) {
+    const older = messages.filter(({seq}) => this.first === undefined || seq < this.first);
+    this.messages = [...older, ...this.messages];
+    this.atBeginning = !hasMore;
+    if (this.messages.length <= this.#size) return;
+    if (this.live) this.#detach();
+    this.messages.length = this.#size;
+  }
+
+  /** A page of what came after the last one. */
+  append({messages, hasMore}) {
+    if (this.live) return;
+    const last = this.last ?? 0;
+    this.messages.push(...messages.filter(({seq}) => seq > last));
+    if (!hasMore) this.#attach();
+    this.#trimStart();
+  }
+
+  /**
+   * Something was said just now. `follow` tells that the person looks at the newest message; else
+   * nothing that is shown is let go for it. `false` if it is not shown.
+   */
+  hear(message, follow) {
+    if (this.live && message.seq <= (this.last ?? 0)) return false;
+    if (this.live && !follow && this.messages.length >= this.#size) this.#detach();
+    if (!this.live) {
+      this.#heard.push(message);
+      if (this.#heard.length > this.#size) this.#dropped = this.#heard.shift().seq;
+      return false;
+    }
+    this.messages.push(message);
+    this.#trimStart();
+    return true;
+  }
+
+  /** What a crash of the server lost, exclusive of both ends. */
+  retract({after, before}) {
+    const kept = ({seq}) => seq <= after || seq >= before;
+    const count = this.messages.length;
+    this.messages = this.messages.filter(kept);
+    this.#heard = this.#heard.filter(kept);
+    if (!kept({seq: this.#dropped})) this.#dropped = after;
+    return count - this.messages.length;
+  }
+
+  #detach() {
+    this.live = false;
+    this.#heard = [];
+    this.#dropped = this.last ?? 0;
+  }
+
+  /** A page that has the newest message has everything that was said until it was asked for. What
+   * was said since is in `heard`, unless that was too much, or the page is an old one. */
+  #attach() {
+    const last = this.last ?? 0;
+    if (!this.live && this.#dropped > last) return;
+    this.messages.push(...this.#heard.filter(({seq}) => seq > last));
+    this.#heard = [];
+    this.#dropped = 0;
+    this.live = true;
+  }
+
+  #trimStart() {
+    const surplus = this.messages.length - this.#size;
+    if (surplus <= 0) return;
+    this.messages.splice(0, surplus);
+    this.atBeginning = false;
+  }
+}

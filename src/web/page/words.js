@@ -1,0 +1,190 @@
+// Every text of the page, by language. A further language is a further table: the same keys, its
+// own plurals (the categories of `Intl.PluralRules`).
+
+const en = {
+  app: {
+    name: "Parlor",
+    noScript: "This page needs JavaScript.",
+    skip: "Skip to the message box",
+    loading: "Loading…",
+    unreachable: "The server cannot be reached.",
+    retrying: "This page tries again by itself.",
+    retry: "Try again",
+  },
+  signin: {
+    title: "Sign in",
+    titleNew: "Create an account",
+    invited: "Sign in to enter the room “{room}”.",
+    username: "User name",
+    password: "Password",
+    passwordHint: "At least 8 characters",
+    displayName: "Name to show",
+    optional: "optional",
+    setupCode: "Setup code",
+    setupCodeHint: "The server printed it when it started.",
+    submit: "Sign in",
+    submitNew: "Create account",
+    toNew: "New here?",
+    toOld: "Have an account?",
+    ended: "Your session has ended. Sign in again; what you wrote is kept.",
+    signedOut: "You are signed out.",
+    show: "Show",
+    hide: "Hide",
+  },
+  rooms: {
+    title: "Rooms",
+    filter: "Find a room",
+    none: "There is no room yet.",
+    noneHint: "Make the first one.",
+    noMatch: "No room has that in its name.",
+    more: {one: "{count} more room. Find it by its name.",
+      other: "{count} more rooms. Find them by their names."},
+    create: "New room",
+    unread: {one: "{count} unread message", other: "{count} unread messages"},
+    pick: "Pick a room",
+    pickHint: "Or make a new one, and send its link to others.",
+    missing: "There is no such room",
+    missingHint: "It was deleted, or the link is wrong.",
+    deleted: "This room was deleted",
+    deletedHint: "Nobody can read it any more.",
+    back: "All rooms",
+    backUnread: {one: "All rooms, {count} with unread messages",
+      other: "All rooms, {count} with unread messages"},
+    copyLink: "Copy link",
+    copied: "Link copied",
+  },
+  create: {
+    title: "New room",
+    name: "Name",
+    slug: "Address",
+    slugHint: "Small letters, digits and hyphens. Made from the name if left empty.",
+    committed: "Show messages only when they are safe on disk",
+    submit: "Make room",
+    cancel: "Cancel",
+  },
+  account: {
+    signOut: "Sign out",
+    signOutUnsent: {
+      one: "A message is not sent yet. If you sign out now it is lost.",
+      other: "{count} messages are not sent yet. If you sign out now they are lost.",
+    },
+    signOutAnyway: "Sign out all the same",
+    stay: "Stay",
+    signOutFailed: "You are still signed in: the server cannot be reached.",
+  },
+  talk: {
+    log: "Messages in {room}",
+    beginning: "This is where “{room}” begins.",
+    older: "Loading older messages…",
+    failed: "Messages could not be loaded.",
+    today: "Today",
+    yesterday: "Yesterday",
+    fresh: "New",
+    newest: "Newest messages",
+    unseen: {one: "{count} new message", other: "{count} new messages"},
+    here: {one: "{count} here", other: "{count} here"},
+    people: "Who is here",
+    crowd: "Too many to name them all.",
+    you: "{name} (you)",
+    typing: {one: "{names} is writing…", other: "{names} are writing…"},
+    manyTyping: "Several people are writing…",
+    sending: "Sending",
+    heard: "Heard by the room, not on disk yet",
+    safe: "Safe on disk",
+    refused: "Not sent: {reason}",
+    showAll: "Show all",
+    showLess: "Show less",
+    edit: "Edit",
+    discard: "Discard",
+    waiting: {one: "{count} more message waits to be sent.",
+      other: "{count} more messages wait to be sent."},
+    says: "{name}: {text}",
+  },
+  composer: {
+    label: "Message",
+    placeholder: "Message {room}",
+    send: "Send",
+    hint: "Enter sends, Shift and Enter begin a new line.",
+    hintTouch: "Enter begins a new line.",
+  },
+  link: {
+    offline: "You are offline. What you write is kept and sent later.",
+    connecting: "Connecting…",
+    waiting: "No connection. What you write is kept and sent later.",
+    countdown: "Trying again in {seconds} s",
+    now: "Try now",
+    renewing: "Renewing your session…",
+    failed: "This page and the server do not understand each other.",
+    reload: "Reload",
+    catchingUp: "Catching up…",
+    back: "Connected again.",
+    unsaved: "This browser keeps no unsent messages: leave the page open until they are sent.",
+  },
+  errors: {
+    network: "The server cannot be reached.",
+    cookie: "Your browser did not keep the session. If this page is not served over HTTPS, " +
+      "the server's public_url must say so.",
+    unauthorized: "Wrong user name or password.",
+    rate_limited: "Too many attempts. Wait a little.",
+    overloaded: "The server is busy. Try again.",
+    unavailable: "The server cannot store anything at the moment. Try again later.",
+    internal: "Something went wrong in the server.",
+    signup_closed: "This server takes no new accounts.",
+    username_taken: "This name is taken.",
+    slug_taken: "This address is taken.",
+    message_too_large: "it is too long.",
+    queue_full: "too much waits to be sent.",
+    left: "the room is gone.",
+    protocol: "the page and the server do not understand each other.",
+    forbidden: "You may not do that.",
+    no_such_room: "There is no such room.",
+  },
+};
+
+export const tables = {en};
+
+/** The first table that one of the person's languages has, and that language. */
+export function choose(languages, available = tables) {
+  for (const language of languages) {
+    const base = language.toLowerCase().split("-")[0];
+    if (Object.hasOwn(available, base)) return {language, table: available[base]};
+  }
+  return {language: "en", table: available.en};
+}
+
+/** Gives `say(key, values)`; a text with plurals takes its form by `values.count`. */
+export function translator({language, table}) {
+  const plural = new Intl.PluralRules(language);
+  const number = new Intl.NumberFormat(language);
+  const shown = (value) => (typeof value === "number" ? number.format(value) : value);
+  return (key, values = {}) => {
+    let text = key.split(".").reduce((part, name) => part?.[name], table);
+    if (text === undefined) return key;
+    if (typeof text !== "string") text = text[plural.select(values.count)] ?? text.other;
+    return text.replace(/\{(\w+)\}/g, (_, name) => shown(values[name] ?? ""));
+  };
+}
+
+const chosen = choose(globalThis.navigator?.languages ?? []);
+
+export const language = chosen.language;
+export const say = translator(chosen);
+
+/** What to tell about an error: ours if there is one, else the server's own words. */
+export function reason(error) {
+  const key = `errors.${error.code}`;
+  const text = say(key);
+  return text === key ? error.message : text;
+}
+
+/** Puts the texts into the markup that names them. */
+export function fillIn(root) {
+  for (const node of root.querySelectorAll("[data-say]")) node.textContent = say(node.dataset.say);
+  for (const node of root.querySelectorAll("[data-say-label]")) {
+    node.setAttribute("aria-label", say(node.dataset.sayLabel));
+    if (node.matches("button")) node.title = say(node.dataset.sayLabel);
+  }
+  for (const node of root.querySelectorAll("[data-say-placeholder]")) {
+    node.placeholder = say(node.dataset.sayPlaceholder);
+  }
+}

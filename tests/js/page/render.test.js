@@ -1,0 +1,44 @@
+// From the tree to nodes, with a document that knows no more than making elements: whatever people
+// write, it becomes elements of a few kinds, text, and links to harmless places.
+
+import assert from "node:assert/strict";
+import {test} from "node:test";
+
+class Node {
+  children = [];
+  constructor(name) { this.name = name; }
+  append(...children) { this.children.push(...children); }
+}
+globalThis.document = {createElement: (name) => new Node(name)};
+globalThis.location = {origin: "https://chat.example"};
+const {rendered} = await import("../../../src/web/page/render.js");
+
+const KINDS = ["p", "br", "strong", "em", "code", "pre", "blockquote", "ul", "ol", "li", "a"];
+const PROPERTIES = ["name", "children", "dir", "tabIndex", "start", "href", "title", "target",
+  "rel"];
+
+function every(nodes) {
+  return nodes.flatMap((node) => (typeof node === "string" ? [] : [node, ...every(node.children)]));
+}
+
+test("nothing but text and a few kinds of elements", () => {
+  const written = "<img src=x onerror=alert(1)>\n**<b>** *`<i>`*\n> <script>\n\n- <svg>\n\n" +
+    "1. [<u>](https://a.example/\"onclick=\"x)\n```<style>\n<iframe>\n```\njavascript:alert(1)";
+  for (const node of every(rendered(written))) {
+    assert.ok(KINDS.includes(node.name), node.name);
+    for (const name of Object.keys(node)) assert.ok(PROPERTIES.includes(name), name);
+  }
+});
+
+test("a link away opens beside the page and tells nothing of it", () => {
+  const [link] = every(rendered("[a](https://b.example/c)")).filter(({name}) => name === "a");
+  assert.equal(link.href, "https://b.example/c");
+  assert.equal(link.target, "_blank");
+  assert.equal(link.rel, "noopener noreferrer nofollow ugc");
+});
+
+test("a link to a room of this server stays in the page", () => {
+  const [link] = every(rendered("https://chat.example/r/den")).filter(({name}) => name === "a");
+  assert.equal(link.href, "https://chat.example/r/den");
+  assert.equal(link.target, undefined);
+});
