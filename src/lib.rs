@@ -61,11 +61,11 @@
 //! what is missing, doubled or out of order, and `hold` names the limit that a refusal tells of.
 //!
 //! Clients written in JavaScript have a library, `src/web/library`: one file, whose `Core` decides
-//! without I/O, as `ws::state` does here, and which `tests/js` tries. On it the web client is built,
-//! `src/web/page`, of modules without a build step: `app.js` begins, `session.js` has what a person
-//! sees who is signed in, and `conversation.js` the open room. `timeline.js` decides which of its
-//! messages are shown and `feed.js` shows them; `markdown.js` makes a tree of a text, `render.js`
-//! makes nodes of the tree. All words stand in `words.js`.
+//! without I/O, as `ws::state` does here, and which `tests/js` tries. On it the web client is
+//! built, `src/web/page`, of modules without a build step: `app.js` begins, `session.js` has what a
+//! person sees who is signed in, and `conversation.js` the open room. `timeline.js` decides which
+//! of its messages are shown and `feed.js` shows them; `markdown.js` makes a tree of a text,
+//! `render.js` makes nodes of the tree. All words stand in `words.js`.
 //!
 //! # Who may use whom
 //!

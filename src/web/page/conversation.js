@@ -49,16 +49,16 @@ export class Conversation {
     const opening = this.#opening;
     const limit = Math.min(Math.max(wanted, PAGE), PAGE_MAX);
     const path = `/rooms/${encodeURIComponent(address)}/messages`;
-    const [info, page] = await Promise.all([
-      this.#parlor.room(address),
-      this.#parlor.request("GET", path, {query: {limit}}),
-    ]);
+    const ask = (query) => this.#parlor.request("GET", path, {query});
+    let [info, page] = await Promise.all([this.#parlor.room(address), ask({limit})]);
+    const unread = page.count - (this.#reads.of(info.roomId) ?? page.count);
+    // Who followed a link: that much is new was not known before.
+    if (unread > limit && limit < PAGE_MAX) page = await ask({limit: PAGE_MAX});
     if (opening !== this.#opening) return;
     this.info = info;
     this.#count = page.count;
     this.#head = page.head;
     this.#feed.timeline.reset(stored(page));
-    const unread = page.count - (this.#reads.of(info.roomId) ?? page.count);
     this.#feed.freshFrom = unread > 0 ? page.messages.at(-unread)?.seq : undefined;
     this.#join(page.messages.at(-1)?.seq ?? page.head);
     this.#hooks.onOpened(info);

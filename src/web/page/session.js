@@ -11,6 +11,8 @@ import {Rooms} from "./rooms.js";
 import {reason, say} from "./words.js";
 
 const RETRY_MS = 3000;
+/** What is kept of earlier pages is known a moment after the connection, and nothing tells when. */
+const LEFTOVERS_MS = 3000;
 
 export class Session {
   #parlor;
@@ -70,8 +72,11 @@ export class Session {
     parlor.on("rooms", (news) => {
       this.#reads.belongTo(parlor.log);
       this.#rooms.take(news);
-      this.#leftovers.send(this.#conversation.info?.slug);
     });
+    const leftovers = setInterval(() => {
+      this.#leftovers.send(this.#conversation.info?.slug);
+    }, LEFTOVERS_MS);
+    signal.addEventListener("abort", () => clearInterval(leftovers));
     parlor.on("state", ({state}) => {
       if (state === "open" && $("app").dataset.panel === "failed") this.show(this.#address);
       if (state === "unauthorized") this.#end(onEnd, say("signin.ended"));
