@@ -17,6 +17,7 @@ export class Proxy {
   byKind = {both: 0, lingering: 0, silent: 0};
   /** Once false, what is open and what comes later is left alone. */
   cutting = true;
+  #isDown = false;
   #dice;
   #server;
   #pairs = new Set();
@@ -36,11 +37,23 @@ export class Proxy {
     return proxy;
   }
 
+  /** Everything is cut at once, and what comes is refused, until it is `up`. */
+  down() {
+    this.#isDown = true;
+    for (const pair of this.#pairs) pair.destroy();
+  }
+
+  up() {
+    this.#isDown = false;
+  }
+
   #accept(client) {
+    if (this.#isDown) return client.on("error", () => {}).destroy();
     const upstream = net.connect(this.target, "127.0.0.1");
     const pair = new Pair(this, this.#dice, client, upstream);
     this.#pairs.add(pair);
     pair.closed.then(() => this.#pairs.delete(pair));
+    return undefined;
   }
 
   cut(kind) {

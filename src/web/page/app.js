@@ -7,7 +7,7 @@ import {SignIn} from "./signin.js";
 import {fillIn, language, say} from "./words.js";
 
 const RETRY_MS = 4000;
-const ROOM = /^\/r\/([A-Za-z0-9-]+)\/?$/;
+const ROOM = /^\/r\/([A-Za-z0-9-]+)$/;
 
 let session = null;
 
