@@ -73,6 +73,8 @@ export class Link {
 
   /** What is over in a moment is not worth a word. */
   #soon() {
+    // That all is well again stays for a moment.
+    if (this.#key() === null && $("link").dataset.kind === "back") return;
     clearTimeout(this.#timer);
     const brief = ["connecting", "renewing", "catchingUp"].includes(this.#key());
     if (brief && $("link").hidden) this.#timer = setTimeout(() => this.#show(), PATIENCE_MS);
