@@ -88,7 +88,11 @@ export class Session {
     $("signout-anyway").addEventListener("click", () => this.#signOut(onEnd, true), {signal});
     $("signout-stay").addEventListener("click", () => $("signout-ask").close(), {signal});
     $("skip").addEventListener("click", () => this.#composer.focus(), {signal});
-    $("newest").addEventListener("click", () => this.#conversation.newest(), {signal});
+    $("newest").addEventListener("click", () => {
+      // The button goes away, and the focus must not go with it.
+      if (document.activeElement === $("newest")) $("log").focus();
+      this.#conversation.newest();
+    }, {signal});
     $("copy-link").addEventListener("click", () => this.#copyLink(), {signal});
     $("panel-action").addEventListener("click", () => this.show(this.#address), {signal});
     document.addEventListener("visibilitychange", () => {
@@ -114,7 +118,7 @@ export class Session {
     $("title").textContent = known?.name ?? "";
     this.#panel(address ? "loading" : "pick");
     this.#nameDocument();
-    if (!address) return void this.#rooms.linkOf(before)?.focus();
+    if (!address) return void (this.#rooms.linkOf(before) ?? $("rooms-title")).focus();
     // What is new, and a little of what it is about.
     const wanted = known ? this.#rooms.unread(known) + 20 : 0;
     try {

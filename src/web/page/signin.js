@@ -26,6 +26,8 @@ export class SignIn {
   /** `why` tells what ended the session before, `room` to which room a link was followed. */
   show({why = "", room = null} = {}) {
     clear(this.#form);
+    // Whoever signed up a while ago has an account now.
+    this.#mode(false);
     $("signin-why").textContent = why || (room ? say("signin.invited", {room}) : "");
     $("entry").hidden = false;
     this.#form.elements.username.focus();
