@@ -46,6 +46,8 @@ export type ErrorCode =
   | "network"
   /** This runtime has no `WebSocket`, and none was given. */
   | "no_websocket"
+  /** The message was said to another database than the server has now. */
+  | "other_database"
   /** The new token is another account's. */
   | "other_user"
   /** The server closed the connection for a fault of this client. */
@@ -218,7 +220,8 @@ export interface RoomEvents {
   reset: {log: string};
   presence: Presence;
   typing: Person & {roomId: number};
-  /** Of own messages, in this order; the last two are the outcome. */
+  /** Of own messages, in this order; the last two are the outcome. A promise that fails with
+   * `closed`, `other_database` or what made the client fail has none: the message stays kept. */
   sending: {id: string; message: string};
   heard: Heard;
   ack: Receipt;
@@ -263,7 +266,8 @@ export class Room implements AsyncIterable<Message> {
    * `id_conflict`, `invalid` and so on if the server refuses it for good, `left` or `closed`. What
    * can be tried again is tried again by itself.
    *
-   * @param options.id 1 to 64 bytes, unique for this account and room; by default one is made.
+   * @param options.id 1 to 64 bytes without control characters, unique for this account and room;
+   *   by default one is made.
    */
   send(text: string, options?: {id?: string}): Sending;
 
@@ -276,7 +280,8 @@ export class Room implements AsyncIterable<Message> {
    */
   history(query?: {before?: number; after?: number; limit?: number}): Promise<Page>;
 
-  /** Hands nothing more on. Settles when what was said is acknowledged and the room left. */
+  /** Hands nothing more on. Settles when what was said is acknowledged and the room left, or when
+   * another `join` takes it back. */
   leave(): Promise<void>;
 
   /** Gives a function that takes the listener off. */
@@ -352,9 +357,12 @@ export interface StoredMessage {
   roomId: number | null;
   order: number;
   userId: number;
+  /** The database that it was said to, if one was known. */
+  log?: string;
 }
 
-/** Keeps what is unsent. A scope is one account on one server. */
+/** Keeps what is unsent. A scope is one account on one server. A call that fails, or has no answer
+ * within `storeTimeoutMs`, is told as an `error`; the messages go all the same. */
 export interface Store {
   load(scope: string): Promise<StoredMessage[]>;
   save(scope: string, message: StoredMessage): Promise<unknown>;
@@ -394,6 +402,11 @@ export interface Bounds {
   /** How long until the server's first frame. */
   connectTimeoutMs?: number;
   requestTimeoutMs?: number;
+  /** A message without an answer is sent again after this time; as long again without one, and the
+   * connection is given up. */
+  ackTimeoutMs?: number;
+  /** A store that takes longer is gone on without. */
+  storeTimeoutMs?: number;
   /** Silence after which the server is asked, and as long again until the connection is given up.
    * 0: what the server says. */
   heartbeatMs?: number;
@@ -411,7 +424,7 @@ export interface Options extends Bounds {
   /** For runtimes that have no global one. */
   WebSocket?: new (url: string) => WebSocketLike;
   fetch?: (url: string, request: any) => Promise<any>;
-  /** Begins the ids of messages, 1 to 55 bytes; by default random. */
+  /** Begins the ids of messages, 1 to 46 bytes; random letters and a counter follow. */
   idPrefix?: string;
   /** From 0 up to 1; for pauses. */
   random?: () => number;

@@ -51,6 +51,11 @@ export const DEFAULTS = Object.freeze({
   /** How long until the server's first frame. */
   connectTimeoutMs: 15_000,
   requestTimeoutMs: 40_000,
+  /** A message without an answer is sent again after this time; as long again without one, and the
+   * connection is given up. */
+  ackTimeoutMs: 30_000,
+  /** A store that takes longer is gone on without. */
+  storeTimeoutMs: 5000,
   /** Silence after which the server is asked; as long again, and the connection is given up.
    * 0: what the server says. */
   heartbeatMs: 0,
@@ -63,12 +68,30 @@ export const DEFAULTS = Object.freeze({
 const FATAL_CLOSES = new Set([1002, 1003, 1007, 1008, 1009]);
 const ID_DIGITS = 8;
 const ID_BYTES = 64;
+const RANDOM_LETTERS = 8;
+/** What an application's own prefix leaves for the rest of an id: two dashes, letters, digits. */
+const PREFIX_BYTES = ID_BYTES - RANDOM_LETTERS - ID_DIGITS - 2;
 const NEVER = Infinity;
 
 const FACE = Symbol("what Parlor tells a room");
 
 const utf8 = new TextEncoder();
 const byteLength = (text) => utf8.encode(text).length;
+
+/** Half a character cannot even be read by the server, and control characters not be repeated. */
+const HALF = /\p{Surrogate}/u;
+const CONTROL = /[\0-\x08\x0b-\x1f\x7f]/;
+
+function invalid(field, message) {
+  return new ParlorError("invalid", `the ${field} is invalid`, {fields: [{field, message}]});
+}
+
+/** What is wrong with an id, or the beginning of one; `undefined` if nothing is. */
+function faultOfId(id, most) {
+  const length = byteLength(id);
+  if (length < 1 || length > most) return `must have 1 to ${most} bytes`;
+  return HALF.test(id) || CONTROL.test(id) ? "must not contain control characters" : undefined;
+}
 
 function errorOf(frame) {
   const {code, message, errors, retryable, retryAfterMs} = frame;
@@ -85,7 +108,7 @@ function errorOf(frame) {
  * Effects, by their `do`: `connect` and `hangUp` {generation}, `transmit` {frame}, `resolve`
  * {room}, `refresh`, `load` {userId}, `save` {entry}, `forget` {entry}, `settle` {entry, receipt
  * | error}, `heard` {entry, receipt}, `message` {room, message}, `end` {room, error?},
- * `interrupt` {error}, `recovered`, `event` {room?, type, detail}.
+ * `interrupt` {room, error}, `recovered` {room}, `event` {room?, type, detail}.
  */
 export class Core {
   constructor({random, prefix, token, expiresAt, userId, cookie = false, bounds = {}}) {
@@ -110,7 +133,8 @@ export class Core {
     this.stored = new Map(); // What was kept of rooms that are not joined (yet): key to entry.
     this.loaded = false; // Whether what was kept is known.
     this.unsent = 0;
-    this.inFlight = 0;
+    this.flight = new Map(); // What is said on this connection without an answer: to its room.
+    this.interrupted = undefined; // Why the connection was given up, until that is mended.
     this.counter = 0; // Of messages, in their ids.
     this.joins = 0;
     this.order = 0;
@@ -127,6 +151,7 @@ export class Core {
   wakeAt() {
     let at = Math.min(this.retryAt, this.pingAt, this.deadAt, this.refreshAt);
     for (const room of this.rooms.values()) at = Math.min(at, room.resumeAt, room.holdUntil);
+    for (const {answerBy} of this.flight.keys()) return Math.min(at, answerBy); // The first due.
     return at;
   }
 
@@ -153,6 +178,7 @@ export class Core {
       this.transmit({type: "ping"});
     }
     if (this.now >= this.refreshAt) this.renew();
+    this.askAgain();
     for (const room of this.rooms.values()) {
       if (this.now >= room.resumeAt) this.enter(room);
       if (this.now >= room.holdUntil) {
@@ -194,7 +220,8 @@ export class Core {
     if (generation !== this.generation || !["connecting", "open"].includes(this.link)) return;
     this.pingAt = this.now + this.heartbeat();
     this.deadAt = NEVER;
-    const room = this.byId.get(frame.roomId);
+    // An error may be about a frame that named no room that there is.
+    const room = this.byId.get(frame.roomId) ?? this.joiningAs(frame.ref);
     switch (frame.type) {
       case "hello": return this.onHello(frame);
       case "joined": return room && this.onJoined(room, frame);
@@ -220,6 +247,7 @@ export class Core {
     Object.assign(this, {log, renewed: false, openedAt: this.now});
     this.limits = {...limits, heartbeatMs};
     this.identify(userId);
+    this.setApart();
     // Another database may know another room by the same name.
     for (const room of this.rooms.values()) if (changed) this.unresolve(room);
     this.setLink("open", {userId, log});
@@ -270,9 +298,9 @@ export class Core {
   /** What was under way is so no longer: it is sent again under its id. */
   offline() {
     this.pingAt = this.deadAt = this.retryAt = NEVER;
-    this.inFlight = 0;
+    for (const entry of this.flight.keys()) entry.accepted = false;
+    this.flight.clear();
     for (const room of this.rooms.values()) {
-      for (const entry of room.outbox) Object.assign(entry, {sent: false, accepted: false});
       Object.assign(room, {ref: null, joined: false, resumeAt: NEVER, holdUntil: NEVER});
       this.setRoom(room, "joining");
     }
@@ -282,15 +310,29 @@ export class Core {
     this.offline();
     this.refreshAt = NEVER;
     this.setLink("failed", {error});
+    this.interrupt(error);
+    // It stays where it is kept: it may be another account's, or go with the next page.
+    for (const room of this.rooms.values()) this.refuseAll(room, error, {keep: true});
+  }
+
+  /** Whoever waits for messages, now or in a room that is joined later, is told why none come. */
+  interrupt(error) {
+    this.interrupted = error;
     this.event(null, "error", error);
-    this.effect("interrupt", {error});
-    for (const room of this.rooms.values()) this.refuseAll(room, error);
+    for (const room of this.rooms.values()) this.effect("interrupt", {room, error});
+  }
+
+  recover() {
+    this.interrupted = undefined;
+    for (const room of this.rooms.values()) this.effect("recovered", {room});
   }
 
   /** At once, if it only waits; also after a failure. */
   reconnect() {
-    if (this.link === "failed") this.effect("recovered");
-    if (this.link === "failed") this.link = "waiting";
+    if (this.link === "failed") {
+      this.recover();
+      this.link = "waiting";
+    }
     this.connect();
   }
 
@@ -308,8 +350,8 @@ export class Core {
     this.setLink("closed");
     for (const room of [...this.rooms.values()]) {
       // What was not sent stays where it is kept, for the next time.
-      for (const entry of room.outbox) this.effect("settle", {entry, error});
-      Object.assign(room, {outbox: [], queue: []});
+      this.refuseAll(room, error, {keep: true});
+      room.queue = [];
       this.end(room, {});
     }
   }
@@ -373,8 +415,7 @@ export class Core {
     this.offline();
     this.refreshAt = NEVER;
     this.setLink("unauthorized");
-    this.event(null, "error", error);
-    this.effect("interrupt", {error});
+    this.interrupt(error);
   }
 
   /** After signing in again, with the same account. */
@@ -382,7 +423,7 @@ export class Core {
     this.token = this.cookie ? undefined : token;
     this.renewed = false;
     this.refreshAt = NEVER;
-    this.effect("recovered");
+    this.recover();
     if (expiresAt !== undefined) this.credentials({token, expiresAt});
     if (this.link === "open") {
       if (token) this.transmit({type: "refresh", token});
@@ -400,6 +441,7 @@ export class Core {
     Object.assign(room, {leaving: false, finished: false});
     if (room.roomId !== null && !this.claim(room, room.roomId)) return;
     this.adopt(room);
+    if (this.interrupted) this.effect("interrupt", {room, error: this.interrupted});
     if (this.link === "open") this.enter(room);
     this.connect();
   }
@@ -409,6 +451,8 @@ export class Core {
     const other = this.byId.get(roomId);
     if (other && other !== room) {
       const message = `it is joined as ${other.address}`;
+      other.outbox.push(...room.outbox.splice(0));
+      this.pump(other);
       this.end(room, {error: new ParlorError("already_joined", message)});
       return false;
     }
@@ -596,9 +640,9 @@ export class Core {
     this.order = Math.max(this.order + 1, this.now);
     const {address, roomId} = room;
     id ??= `${this.prefix}-${String(this.counter).padStart(ID_DIGITS, "0")}`;
-    const {userId = this.givenUserId, order} = this;
-    Object.assign(entry, {key: `${address} ${id}`, id, text, address, roomId, userId, order});
-    Object.assign(entry, {sent: false, accepted: false, saved: false});
+    const {order, log} = this;
+    Object.assign(entry, {key: `${address} ${id}`, id, text, address, roomId, order, log});
+    Object.assign(entry, {accepted: false, saved: false});
     const error = this.refusal(room, entry);
     if (error) return this.effect("settle", {entry, error});
     room.outbox.push(entry);
@@ -610,6 +654,7 @@ export class Core {
 
   refusal(room, {id, text}) {
     if (this.link === "closed") return new ParlorError("closed", "this client was closed");
+    if (this.link === "failed") return this.interrupted;
     if (room.ended || room.leaving) return new ParlorError("left", "the room was left");
     if (this.unsent >= this.bounds.maxUnsent) {
       return new ParlorError("queue_full", "too many messages wait to be sent", {retryable: true});
@@ -617,10 +662,9 @@ export class Core {
     if (room.outbox.some((other) => other.id === id)) {
       return new ParlorError("id_conflict", "a message with this id is on its way");
     }
-    const length = byteLength(id);
-    if (length >= 1 && length <= ID_BYTES) return undefined;
-    const message = `must have 1 to ${ID_BYTES} bytes`;
-    return new ParlorError("invalid", "the id is invalid", {fields: [{field: "id", message}]});
+    const fault = faultOfId(id, ID_BYTES);
+    if (fault) return invalid("id", fault);
+    return HALF.test(text) ? invalid("message", "must not contain half characters") : undefined;
   }
 
   /** Sends what may be sent, in order. */
@@ -630,19 +674,29 @@ export class Core {
     let open = 0;
     for (const entry of [...room.outbox]) {
       if (entry.accepted) continue;
-      if (open >= this.bounds.window || (!entry.sent && this.isFull())) return;
-      if (!entry.sent && !this.transmitChat(room, entry)) continue;
+      const isNew = !this.flight.has(entry);
+      if (open >= this.bounds.window || (isNew && this.isFull())) return;
+      if (isNew && !this.transmitChat(room, entry)) continue;
       open += 1;
     }
   }
 
   isFull() {
-    return this.inFlight >= Math.min(this.bounds.maxInFlight, this.limits.unacknowledged ?? NEVER);
+    const {bounds: {maxInFlight}, limits: {unacknowledged = NEVER}} = this;
+    return this.flight.size >= Math.min(maxInFlight, unacknowledged);
+  }
+
+  /** No longer on its way, whyever: whoever waited for its place goes on. */
+  release(entry) {
+    const wasFull = this.isFull();
+    entry.accepted = false;
+    this.flight.delete(entry);
+    if (wasFull) for (const room of this.rooms.values()) this.pump(room);
   }
 
   transmitChat(room, entry) {
     const {messageBytes = NEVER, frameBytes = NEVER} = this.limits;
-    const frame = {type: "chat", roomId: room.roomId, message: entry.text, id: entry.id};
+    const frame = chatOf(room, entry);
     // A frame past its limit would cost the connection.
     const tooLong = byteLength(entry.text) > messageBytes;
     if (tooLong || byteLength(JSON.stringify(frame)) > frameBytes) {
@@ -650,17 +704,33 @@ export class Core {
       this.settle(room, entry, {error});
       return false;
     }
-    entry.sent = true;
-    this.inFlight += 1;
+    this.fly(room, entry, {again: false});
     this.transmit(frame);
     return true;
+  }
+
+  /** Behind all others, so that the first of them is always the first that is due. */
+  fly(room, entry, {again}) {
+    this.flight.delete(entry);
+    Object.assign(entry, {again, answerBy: this.now + this.bounds.ackTimeoutMs});
+    this.flight.set(entry, room);
+  }
+
+  /** An answer to each message comes in time, or this connection has lost something. */
+  askAgain() {
+    for (const [entry, room] of this.flight) {
+      if (this.now < entry.answerBy) return;
+      if (entry.again) return void this.abandon(4408);
+      this.fly(room, entry, {again: true});
+      this.transmit(chatOf(room, entry));
+    }
   }
 
   onHeard(room, {id, seq, at}) {
     const entry = room.outbox.find((entry) => entry.id === id);
     if (!entry) return;
     // One that an earlier connection sent is sent again all the same: an ack comes to who sends.
-    entry.accepted = entry.sent;
+    entry.accepted = this.flight.has(entry);
     entry.heardAs = seq;
     this.effect("heard", {entry, receipt: {id, seq, at}});
     this.event(room, "heard", {id, seq, at});
@@ -674,21 +744,26 @@ export class Core {
     this.settle(room, entry, {receipt: {id, seq, at, duplicate}});
   }
 
-  settle(room, entry, {receipt, error}) {
-    const wasFull = this.isFull();
+  settle(room, entry, {receipt, error, keep = false}) {
     room.outbox.splice(room.outbox.indexOf(entry), 1);
     this.unsent -= 1;
-    if (entry.sent) this.inFlight -= 1;
-    this.effect("forget", {entry});
+    if (!keep) this.effect("forget", {entry});
     this.effect("settle", {entry, receipt, error});
-    const refused = {id: entry.id, message: entry.text, error};
-    this.event(room, receipt ? "ack" : "refused", receipt ?? refused);
+    const {id, text: message} = entry;
+    if (receipt) this.event(room, "ack", receipt);
+    else if (!keep) this.event(room, "refused", {id, message, error});
+    this.release(entry);
     this.leaveIfDone(room);
-    for (const waiting of wasFull ? this.rooms.values() : [room]) this.pump(waiting);
+    this.pump(room);
   }
 
-  refuseAll(room, error) {
-    for (const entry of [...room.outbox]) this.settle(room, entry, {error});
+  refuseAll(room, error, {keep = false} = {}) {
+    for (const entry of [...room.outbox]) this.settle(room, entry, {error, keep});
+  }
+
+  joiningAs(ref) {
+    if (ref === undefined) return undefined;
+    return [...this.rooms.values()].find((room) => room.ref === ref);
   }
 
   onError(room, frame) {
@@ -697,20 +772,24 @@ export class Core {
       room.ref = null;
       return error.retryable ? this.joinLater(room, error) : this.end(room, {error});
     }
-    const entry = room?.outbox.find((entry) => entry.sent && entry.id === frame.id);
+    const entry = room?.outbox.find((entry) => this.flight.has(entry) && entry.id === frame.id);
     if (entry) return this.onRefused(room, entry, error);
+    if (this.flight.size === 1 && isUnreadable(frame)) {
+      for (const [only, its] of this.flight) return this.settle(its, only, {error});
+    }
     return this.event(null, "error", error);
   }
 
   onRefused(room, entry, error) {
     const outside = error.code === "not_in_room";
     if (!error.retryable && !outside) return this.settle(room, entry, {error});
-    entry.sent = entry.accepted = false;
-    this.inFlight -= 1;
-    if (outside) return room.joined ? this.sendJoin(room) : undefined;
-    const pause = error.retryAfter ?? this.bounds.backoffMs;
-    room.holdUntil = this.now + pause + this.random() * pause;
-    return undefined;
+    if (outside && room.joined) {
+      this.sendJoin(room);
+    } else if (!outside) {
+      const pause = error.retryAfter ?? this.bounds.backoffMs;
+      room.holdUntil = this.now + pause + this.random() * pause;
+    }
+    return this.release(entry);
   }
 
   // ---- what outlives a page ----
@@ -728,10 +807,11 @@ export class Core {
     const free = Math.max(this.bounds.maxUnsent - this.unsent, 0);
     for (const kept of entries.slice(0, free)) {
       this.order = Math.max(this.order, kept.order);
-      const entry = {...kept, sent: false, accepted: false, saved: true, restored: true};
+      const entry = {...kept, accepted: false, saved: true, restored: true};
       this.stored.set(kept.key, entry);
       this.unsent += 1;
     }
+    this.setApart();
     for (const room of this.rooms.values()) {
       for (const entry of room.outbox) this.save(entry);
       this.adopt(room);
@@ -742,8 +822,33 @@ export class Core {
   save(entry) {
     if (entry.saved) return;
     entry.saved = true;
-    const {key, id, text, address, roomId, order} = entry;
-    this.effect("save", {entry: {key, id, text, address, roomId, order, userId: this.userId}});
+    const {key, id, text, address, roomId, order, log} = entry;
+    const {userId} = this;
+    this.effect("save", {entry: {key, id, text, address, roomId, order, log, userId}});
+  }
+
+  /** What was said to another database is not for this one, where the account may be somebody
+   * else's. It stays where it is kept. What was said before any was known is for this one. */
+  setApart() {
+    const {log} = this;
+    if (log === undefined) return;
+    const isOther = (entry) => entry.log !== undefined && entry.log !== log;
+    const claim = (entry) => {
+      if (entry.log === log) return;
+      Object.assign(entry, {log, saved: false});
+      if (this.loaded) this.save(entry);
+    };
+    for (const [key, entry] of this.stored) {
+      if (!isOther(entry)) claim(entry);
+      else if (this.stored.delete(key)) this.unsent -= 1;
+    }
+    const error = new ParlorError("other_database", "it was said to another database");
+    for (const room of this.rooms.values()) {
+      for (const entry of [...room.outbox]) {
+        if (isOther(entry)) this.settle(room, entry, {error, keep: true});
+        else claim(entry);
+      }
+    }
   }
 
   adopt(room) {
@@ -775,6 +880,16 @@ export function newRoom(address, face) {
     outbox: [], holdUntil: NEVER, resumeAt: NEVER, // What waits for the server.
     people: new Map(), count: 0, typedAt: -NEVER,
   };
+}
+
+function chatOf({roomId}, {text, id}) {
+  return {type: "chat", roomId, message: text, id};
+}
+
+/** About a frame of which the server could not read whose answer it is. */
+function isUnreadable({code, id, ref, errors = []}) {
+  if (id !== undefined || ref !== undefined) return false;
+  return code === "bad_frame" || errors.some(({field}) => field === "id");
 }
 
 function strip({type: _, ...rest}) {
@@ -829,15 +944,13 @@ export class Room extends Emitter {
   #waiting = []; // Calls of the iterator's `next` without an answer yet.
   #failure = null;
   #done = null;
-  #left;
-  #hasLeft;
+  #leaving = null; // What `leave` promised.
 
   /** @internal */
   constructor(address, {step, say, request}) {
     super();
     [this.#step, this.#say, this.#request] = [step, say, request];
     this.address = address;
-    this.#left = new Promise((resolve) => { this.#hasLeft = resolve; });
   }
 
   get roomId() { return this.#state.roomId; }
@@ -869,10 +982,20 @@ export class Room extends Emitter {
     return this.#request("GET", `/rooms/${room}/messages`, {query});
   }
 
-  /** Stops hearing at once; settles when what was said is acknowledged and the room is left. */
+  /** Stops hearing at once; settles when what was said is acknowledged and the room is left, or
+   * when another join takes it back. */
   leave() {
+    if (this.#state.ended) return Promise.resolve();
+    let settle;
+    const promise = new Promise((resolve) => { settle = resolve; });
+    const {promise: leaving} = this.#leaving ??= {promise, settle};
     this.#step("leave", this.#state);
-    return this.#left;
+    return leaving;
+  }
+
+  #settleLeave() {
+    this.#leaving?.settle();
+    this.#leaving = null;
   }
 
   on(type, listener) {
@@ -930,7 +1053,10 @@ export class Room extends Emitter {
 
   /** @internal */
   [FACE] = {
-    adopt: (state) => { this.#state = state; this.#done = null; },
+    adopt: (state) => {
+      [this.#state, this.#done] = [state, null];
+      this.#settleLeave();
+    },
     message: (message) => {
       this.#waiting.shift()?.resolve({value: message, done: false});
       this.emit("message", message);
@@ -952,7 +1078,7 @@ export class Room extends Emitter {
       for (const {resolve} of others) resolve({value: undefined, done: true});
       if (first) this.#iterating = false;
     },
-    left: () => this.#hasLeft(),
+    left: () => this.#settleLeave(),
   };
 }
 
@@ -963,6 +1089,7 @@ export class Parlor extends Emitter {
   #store;
   #scope;
   #saving = Promise.resolve(); // One after the other.
+  #stuck = false; // One of them has no answer.
   #WebSocket;
   #socket = null;
   #timers;
@@ -999,7 +1126,7 @@ export class Parlor extends Emitter {
     this.#store = given.store === undefined ? defaultStore() : given.store;
     const random = given.random ?? Math.random;
     const core = {token, expiresAt, cookie, userId: userId ?? user?.userId, bounds, random};
-    this.#core = new Core({...core, prefix: given.idPrefix ?? randomPrefix()});
+    this.#core = new Core({...core, prefix: prefixOf(given)});
     globalThis.addEventListener?.("online", this.#online);
   }
 
@@ -1023,6 +1150,12 @@ export class Parlor extends Emitter {
     const {rooms, bounds, link} = this.#core;
     if (link === "closed") throw new ParlorError("closed", "this client was closed");
     const key = String(address);
+    if (/^[0-9]+$/.test(key) && !Number.isSafeInteger(Number(key))) {
+      throw invalid("address", "must be a slug, or an id below 2^53");
+    }
+    if (after !== undefined && !(Number.isSafeInteger(after) && after >= 0)) {
+      throw invalid("after", "must be an integer from 0 up to 2^53");
+    }
     const known = rooms.get(key);
     if (known && !known.leaving) return known.face;
     if (!known && rooms.size >= bounds.maxRooms) {
@@ -1140,14 +1273,10 @@ export class Parlor extends Emitter {
       case "heard": return this.#sent.get(entry)?.heard.resolve(rest.receipt);
       case "message": return room.face[FACE].message(rest.message);
       case "end": return room.face[FACE].end(rest.error);
-      case "interrupt": return this.#eachRoom((face) => face.interrupt(rest.error));
-      case "recovered": return this.#eachRoom((face) => face.recovered());
+      case "interrupt": return room.face[FACE].interrupt(rest.error);
+      case "recovered": return room.face[FACE].recovered();
       default: return this.#tell(room, rest.type, rest.detail);
     }
-  }
-
-  #eachRoom(action) {
-    for (const {face} of [...this.#core.rooms.values()]) action(face[FACE]);
   }
 
   #tell(room, type, detail) {
@@ -1202,23 +1331,46 @@ export class Parlor extends Emitter {
     );
   }
 
-  #load(userId) {
+  async #load(userId) {
     this.#scope = `${this.#http.base} ${userId}`;
-    if (!this.#store) return this.#step("restored", []);
-    return this.#keep(async (store, scope) => store.load(scope)).then((entries) => {
-      const sorted = [...(entries ?? [])].sort((one, other) => one.order - other.order);
-      this.#step("restored", sorted);
-    });
+    let kept = [];
+    if (this.#store) {
+      await this.#keep(async (store, scope) => {
+        kept = [...((await store.load(scope)) ?? [])].sort((one, other) => one.order - other.order);
+      });
+    }
+    // Of another account meanwhile?
+    if (this.#core.userId === userId) this.#step("restored", kept);
   }
 
-  /** A store that fails is told of, and all else goes on. */
+  /** A store that fails, or does not answer, is told of, and all else goes on. */
   #keep(action) {
     if (!this.#store || this.#scope === undefined) return this.#saving;
     const scope = this.#scope;
-    this.#saving = this.#saving.then(() => action(this.#store, scope)).catch((cause) => {
-      this.emit("error", new ParlorError("store", "cannot keep what is unsent", {cause}));
-    });
+    this.#saving = this.#saving.then(() => this.#inTime(() => action(this.#store, scope)))
+      .catch((cause) => {
+        this.emit("error", new ParlorError("store", "cannot keep what is unsent", {cause}));
+      });
     return this.#saving;
+  }
+
+  /** As long as a call has no answer, none is made behind it. */
+  async #inTime(action) {
+    if (this.#stuck) throw new Error("the store does not answer");
+    const calling = (async () => action())();
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = this.#timers.set(() => {
+        this.#stuck = true;
+        calling.catch(() => {}).then(() => { this.#stuck = false; });
+        reject(new Error("the store did not answer in time"));
+      }, this.#core.bounds.storeTimeoutMs);
+    });
+    try {
+      await Promise.race([calling, late]);
+    } finally {
+      this.#timers.clear(timer);
+    }
   }
 }
 
@@ -1251,10 +1403,15 @@ const systemTimers = {
   clear: (timer) => clearTimeout(timer),
 };
 
-/** Also where a page is not secure, which has no `randomUUID`. */
-function randomPrefix() {
-  const bytes = crypto.getRandomValues(new Uint8Array(8));
-  return Array.from(bytes, (byte) => (byte % 36).toString(36)).join("");
+/** Another one for each client, whatever the application begins it with: an id that was used before
+ * names a message that is stored already. Also where a page is not secure, without `randomUUID`. */
+function prefixOf({idPrefix}) {
+  const bytes = crypto.getRandomValues(new Uint8Array(RANDOM_LETTERS));
+  const letters = Array.from(bytes, (byte) => (byte % 36).toString(36)).join("");
+  if (idPrefix === undefined) return letters;
+  const fault = faultOfId(idPrefix, PREFIX_BYTES);
+  if (fault) throw invalid("idPrefix", fault);
+  return `${idPrefix}-${letters}`;
 }
 
 function parsed(data) {
@@ -1340,6 +1497,11 @@ export function indexedDbStore(indexedDB = globalThis.indexedDB, name = "parlor"
   };
 }
 
+/** Where a page may not store anything, merely to ask for the database throws. */
 function defaultStore() {
-  return globalThis.indexedDB ? indexedDbStore() : null;
+  try {
+    return globalThis.indexedDB ? indexedDbStore() : null;
+  } catch {
+    return null;
+  }
 }
