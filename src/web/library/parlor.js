@@ -65,6 +65,13 @@ export const DEFAULTS = Object.freeze({
   refreshMaxMs: 86_400_000,
 });
 
+const MAY_BE_ZERO = new Set(["stableMs", "heartbeatMs", "typingIntervalMs"]);
+/** The longest that a timer can be set to. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+/** So long an abandoned socket has for its farewell, where it can be cut off. */
+const FAREWELL_MS = 3000;
+/** The client's own calls over HTTP at once. */
+const OWN_CALLS = 8;
 const FATAL_CLOSES = new Set([1002, 1003, 1007, 1008, 1009]);
 const ID_DIGITS = 8;
 const ID_BYTES = 64;
@@ -73,7 +80,10 @@ const RANDOM_LETTERS = 8;
 const PREFIX_BYTES = ID_BYTES - RANDOM_LETTERS - ID_DIGITS - 2;
 const NEVER = Infinity;
 
-const FACE = Symbol("what Parlor tells a room");
+// What is no business of the application's.
+const FACE = Symbol("face");
+const LISTENS = Symbol("listens");
+const EMIT = Symbol("emit");
 
 const utf8 = new TextEncoder();
 const byteLength = (text) => utf8.encode(text).length;
@@ -106,13 +116,13 @@ function errorOf(frame) {
  * for tests.
  *
  * Effects, by their `do`: `connect` and `hangUp` {generation}, `transmit` {frame}, `resolve`
- * {room}, `refresh`, `load` {userId}, `save` {entry}, `forget` {entry}, `settle` {entry, receipt
+ * {room}, `refresh` {number}, `load` {userId}, `save` {entry}, `forget` {entry}, `settle` {entry, receipt
  * | error}, `heard` {entry, receipt}, `message` {room, message}, `end` {room, error?},
  * `interrupt` {room, error}, `recovered` {room}, `event` {room?, type, detail}.
  */
-export class Core {
-  constructor({random, prefix, token, expiresAt, userId, cookie = false, bounds = {}}) {
-    Object.assign(this, {random, prefix, token, cookie, bounds: {...DEFAULTS, ...bounds}});
+class Core {
+  constructor({random, date, prefix, token, expiresAt, userId, cookie, bounds}) {
+    Object.assign(this, {random, date, prefix, token, cookie, bounds});
     this.now = 0;
     this.effects = [];
     // idle, connecting, open, waiting, renewing, unauthorized, failed, closed.
@@ -120,7 +130,9 @@ export class Core {
     this.generation = 0; // Of the connection; what an older one still says is not listened to.
     this.failures = 0;
     this.hint = undefined; // When a stopping server wants us back, in milliseconds.
+    this.tokens = 0; // That were given; a renewal of an earlier one counts for nothing.
     this.refreshing = false;
+    this.refreshFailures = 0;
     this.renewed = false; // Since the last hello, for want of a valid token.
     this.retryAt = this.pingAt = this.deadAt = this.refreshAt = NEVER;
     this.expiresAt = expiresAt; // Of the token, by the server's clock.
@@ -149,7 +161,7 @@ export class Core {
   }
 
   wakeAt() {
-    let at = Math.min(this.retryAt, this.pingAt, this.deadAt, this.refreshAt);
+    let at = Math.min(this.retryAt, this.pingAt, this.deadAt, this.renewAt());
     for (const room of this.rooms.values()) at = Math.min(at, room.resumeAt, room.holdUntil);
     for (const {answerBy} of this.flight.keys()) return Math.min(at, answerBy); // The first due.
     return at;
@@ -177,7 +189,7 @@ export class Core {
       this.deadAt = this.now + this.heartbeat();
       this.transmit({type: "ping"});
     }
-    if (this.now >= this.refreshAt) this.renew();
+    if (this.now >= this.renewAt()) this.renew();
     this.askAgain();
     for (const room of this.rooms.values()) {
       if (this.now >= room.resumeAt) this.enter(room);
@@ -198,12 +210,17 @@ export class Core {
     return this.random() * Math.min(backoffMaxMs, backoffMs * 2 ** Math.min(failures, 30));
   }
 
+  /** Before what failed so often is tried again. */
+  pause(failures, {retryAfter = 0}) {
+    return Math.max(retryAfter, this.backoff(failures));
+  }
+
   // ---- the connection ----
 
   connect() {
     if (!["idle", "waiting"].includes(this.link)) return;
     if (this.givenUserId !== undefined) this.identify(this.givenUserId);
-    if (this.expiresAt !== undefined && this.refreshAt === NEVER) this.planRefresh();
+    if (this.refreshAt === NEVER && !this.refreshing) this.planRefresh();
     this.retryAt = NEVER;
     this.generation += 1;
     this.deadAt = this.now + this.bounds.connectTimeoutMs;
@@ -244,15 +261,13 @@ export class Core {
       return this.fail(new ParlorError("other_user", "the token is another account's"));
     }
     const changed = this.log !== undefined && this.log !== log;
-    Object.assign(this, {log, renewed: false, openedAt: this.now});
+    Object.assign(this, {log, renewed: false, hint: undefined, openedAt: this.now});
     this.limits = {...limits, heartbeatMs};
     this.identify(userId);
     this.setApart();
     // Another database may know another room by the same name.
     for (const room of this.rooms.values()) if (changed) this.unresolve(room);
     this.setLink("open", {userId, log});
-    // Without a known end, the token is renewed at once, which tells one.
-    if (this.expiresAt === undefined && !this.refreshing) this.refreshAt = this.now;
     if (this.watching) this.transmit({type: "watch"});
     for (const room of this.rooms.values()) this.enter(room);
     return undefined;
@@ -302,6 +317,8 @@ export class Core {
     this.flight.clear();
     for (const room of this.rooms.values()) {
       Object.assign(room, {ref: null, joined: false, resumeAt: NEVER, holdUntil: NEVER});
+      room.people.clear();
+      room.count = 0;
       this.setRoom(room, "joining");
     }
   }
@@ -343,6 +360,7 @@ export class Core {
   }
 
   close() {
+    if (this.link === "closed") return;
     const error = new ParlorError("closed", "this client was closed");
     this.hangUp();
     this.offline();
@@ -364,41 +382,53 @@ export class Core {
 
   // ---- the token ----
 
+  /** As long as the server is not there, a renewal waits for it. */
+  renewAt() {
+    return this.link === "open" || this.link === "renewing" ? this.refreshAt : NEVER;
+  }
+
   renew() {
     this.refreshAt = NEVER;
-    if (!this.refreshing) this.effect("refresh");
+    if (!this.refreshing) this.effect("refresh", {number: this.tokens});
     this.refreshing = true;
   }
 
-  refreshed({token, expiresAt}) {
+  /** Whether the answer to a renewal still matters. */
+  endRefresh(number) {
+    if (number !== this.tokens) return false;
     this.refreshing = false;
-    if (["closed", "failed", "unauthorized"].includes(this.link)) return;
+    return !["closed", "failed", "unauthorized"].includes(this.link);
+  }
+
+  refreshed(number, {token, expiresAt}) {
+    if (!this.endRefresh(number)) return;
     this.credentials({token, expiresAt});
     if (this.link === "open" && token) this.transmit({type: "refresh", token});
     if (this.link === "renewing") this.comeBack(this.backoff(this.failures), 4401);
   }
 
   credentials({token, expiresAt}) {
-    if (token && !this.cookie) this.token = token;
+    if (!this.cookie) this.token = token ?? this.token;
     this.expiresAt = expiresAt;
+    this.refreshFailures = 0;
     this.planRefresh();
-    this.event(null, "token", {token: this.token, expiresAt});
+    if (expiresAt !== undefined) this.event(null, "token", {token: this.token, expiresAt});
   }
 
-  /** Should the clocks differ much, the bounds keep the pace sane. */
+  /** At half of its life: the token tells how long that is, whatever this clock says. Without a
+   * known end at once, which tells one. */
   planRefresh() {
     const {refreshMinMs, refreshMaxMs} = this.bounds;
-    const half = ((this.expiresAt ?? NEVER) - this.now) / 2;
-    this.refreshAt = this.now + Math.min(Math.max(half, refreshMinMs), refreshMaxMs);
+    const half = Math.min(this.expiresAt - this.date(), lifeOf(this.token)) / 2;
+    const pause = Math.min(Math.max(half, refreshMinMs), refreshMaxMs);
+    this.refreshAt = this.now + (this.expiresAt === undefined ? 0 : pause);
   }
 
-  notRefreshed(error) {
-    this.refreshing = false;
-    if (["closed", "failed", "unauthorized"].includes(this.link)) return;
+  notRefreshed(number, error) {
+    if (!this.endRefresh(number)) return undefined;
     if (error.status === 401) return this.deny(error);
-    this.failures += this.link === "renewing" ? 1 : 0;
-    const pause = this.link === "renewing" ? this.backoff(this.failures) : 0;
-    this.refreshAt = this.now + Math.max(pause, error.retryAfter ?? 0, this.bounds.backoffMs);
+    this.refreshAt = this.now + this.pause(this.refreshFailures, error);
+    this.refreshFailures += 1;
     return undefined;
   }
 
@@ -420,11 +450,11 @@ export class Core {
 
   /** After signing in again, with the same account. */
   useToken(token, expiresAt) {
-    this.token = this.cookie ? undefined : token;
-    this.renewed = false;
-    this.refreshAt = NEVER;
+    if (this.link === "closed") return;
+    this.tokens += 1;
+    Object.assign(this, {refreshing: false, renewed: false});
     this.recover();
-    if (expiresAt !== undefined) this.credentials({token, expiresAt});
+    this.credentials({token, expiresAt});
     if (this.link === "open") {
       if (token) this.transmit({type: "refresh", token});
     } else if (this.link !== "connecting") {
@@ -489,8 +519,9 @@ export class Core {
     return this.end(room, {error});
   }
 
-  joinLater(room, {retryAfter = 0}) {
-    room.resumeAt = this.now + Math.max(retryAfter, this.bounds.backoffMs);
+  joinLater(room, error) {
+    room.resumeAt = this.now + this.pause(room.failures, error);
+    room.failures += 1;
   }
 
   /** From the last message that the application was handed on. */
@@ -506,17 +537,18 @@ export class Core {
 
   onJoined(room, frame) {
     if (frame.ref !== room.ref) return undefined;
-    room.ref = null;
-    room.log = this.log;
+    Object.assign(room, {ref: null, failures: 0, log: this.log});
     if (frame.reset) {
       // Nothing that is held is of this database, and neither is the cursor.
       this.event(room, "reset", {log: this.log});
+      this.unhear(room, 0, NEVER);
       room.cursor = room.fromLog ? 0 : undefined;
       return this.sendJoin(room);
     }
     const {sentAfter} = room;
+    this.unhear(room, frame.head, NEVER);
     if (sentAfter !== undefined && frame.head < sentAfter) {
-      this.retract(room, frame.head, NEVER);
+      this.event(room, "retract", {after: frame.head, before: NEVER});
     }
     room.cursor = Math.min(sentAfter ?? NEVER, frame.head);
     room.last = room.cursor;
@@ -537,6 +569,7 @@ export class Core {
   onEvent(room, frame) {
     // What an earlier join still brings comes again behind the answer to the later one.
     if (!room.joined || frame.seq <= room.last) return;
+    this.unhear(room, frame.prev, frame.seq);
     if (frame.id !== undefined && frame.userId === this.userId) this.onHeard(room, frame);
     if (room.leaving || room.behind) return;
     if (room.queue.length >= this.bounds.maxQueued) {
@@ -559,7 +592,7 @@ export class Core {
     while (room.wanted > 0 && room.queue.length > 0) {
       const frame = room.queue.shift();
       if (frame.prev !== undefined && frame.prev < room.cursor) {
-        this.retract(room, frame.prev, frame.seq);
+        this.event(room, "retract", {after: frame.prev, before: frame.seq});
       }
       room.cursor = frame.seq;
       if (frame.type !== "chat") {
@@ -575,11 +608,10 @@ export class Core {
   }
 
   /** What was heard between the two is lost in a crash, and sent again if it is ours. */
-  retract(room, after, before) {
+  unhear(room, after, before) {
     for (const entry of room.outbox) {
       if (entry.heardAs > after && entry.heardAs < before) entry.heardAs = undefined;
     }
-    this.event(room, "retract", {after, before});
   }
 
   onPresence(room, frame) {
@@ -628,7 +660,7 @@ export class Core {
     this.setRoom(room, "left");
     const refusal = new ParlorError("left", "the room was left before the message was stored");
     this.refuseAll(room, error ?? refusal);
-    this.event(room, "left", {reason, error});
+    this.event(room, "left", {...(reason && {reason}), ...(error && {error})});
     if (error) this.event(room, "error", error);
     this.flow(room);
   }
@@ -637,7 +669,7 @@ export class Core {
 
   send(room, text, {id} = {}, entry = {}) {
     this.counter += 1;
-    this.order = Math.max(this.order + 1, this.now);
+    this.order = Math.max(this.order + 1, this.date());
     const {address, roomId} = room;
     id ??= `${this.prefix}-${String(this.counter).padStart(ID_DIGITS, "0")}`;
     const {order, log} = this;
@@ -731,9 +763,9 @@ export class Core {
     if (!entry) return;
     // One that an earlier connection sent is sent again all the same: an ack comes to who sends.
     entry.accepted = this.flight.has(entry);
+    if (entry.heardAs !== seq) this.event(room, "heard", {id, seq, at});
     entry.heardAs = seq;
     this.effect("heard", {entry, receipt: {id, seq, at}});
-    this.event(room, "heard", {id, seq, at});
     this.pump(room);
   }
 
@@ -868,14 +900,14 @@ export class Core {
   }
 }
 
-export function newRoom(address, face) {
+function newRoom(address, face) {
   const named = !/^[0-9]+$/.test(address);
   return {
     address, face, named, roomId: named ? null : Number(address),
     state: "joining", resolving: false, joined: false,
     leaving: false, ended: null, finished: false,
     cursor: undefined, log: undefined, fromLog: false, // What was handed on, and of which log.
-    ref: null, sentAfter: undefined, last: 0, head: 0, // Of the present join.
+    ref: null, failures: 0, sentAfter: undefined, last: 0, head: 0, // Of the present join.
     queue: [], behind: false, wanted: 0, // What waits for the application.
     outbox: [], holdUntil: NEVER, resumeAt: NEVER, // What waits for the server.
     people: new Map(), count: 0, typedAt: -NEVER,
@@ -917,13 +949,12 @@ class Emitter {
     this.#listeners.get(type)?.delete(listener);
   }
 
-  /** @internal */
-  listens(type) {
+  [LISTENS](type) {
     return (this.#listeners.get(type)?.size ?? 0) > 0;
   }
 
-  /** @internal A listener that throws must not stop the others: its error goes to the runtime. */
-  emit(type, detail) {
+  /** A listener that throws must not stop the others: its error goes to the runtime. */
+  [EMIT](type, detail) {
     for (const listener of [...(this.#listeners.get(type) ?? [])]) {
       try {
         listener(detail);
@@ -978,8 +1009,8 @@ export class Room extends Emitter {
   /** A page: `{messages, head, count, hasMore}`, oldest first. */
   history({before, after, limit} = {}) {
     const query = {before, after, limit};
-    const room = this.#state.roomId ?? this.address;
-    return this.#request("GET", `/rooms/${room}/messages`, {query});
+    const path = pathOf(this.#state.roomId ?? this.address);
+    return this.#request("GET", `${path}/messages`, {query});
   }
 
   /** Stops hearing at once; settles when what was said is acknowledged and the room is left, or
@@ -1046,7 +1077,7 @@ export class Room extends Emitter {
 
   /** While it is iterated, messages go by the iterator's pace; else to listeners as they come. */
   #want() {
-    const all = this.listens("message") ? NEVER : 0;
+    const all = this[LISTENS]("message") ? NEVER : 0;
     const count = this.#iterating ? this.#waiting.length : all;
     if (count !== this.#state.wanted) this.#step("want", this.#state, count);
   }
@@ -1059,7 +1090,7 @@ export class Room extends Emitter {
     },
     message: (message) => {
       this.#waiting.shift()?.resolve({value: message, done: false});
-      this.emit("message", message);
+      this[EMIT]("message", message);
     },
     interrupt: (error) => {
       this.#failure = error;
@@ -1099,6 +1130,9 @@ export class Parlor extends Emitter {
   #performing = false;
   #sent = new Map(); // What `send` promised: entry to what settles it.
   #requests = 0;
+  #ownCalls = 0;
+  #turns = []; // What lets the next of them go on.
+  #closing = new AbortController();
   #online = () => this.#step("wake");
 
   /** Makes an account and goes in. */
@@ -1113,19 +1147,16 @@ export class Parlor extends Emitter {
   /** With a `token`, or with `cookie: true` on the server's own pages. */
   constructor(url, {token, expiresAt, cookie = false, user, userId, ...given} = {}) {
     super();
-    if (!token && !cookie) throw new ParlorError("unauthorized", "needs a token, or cookie: true");
-    this.#WebSocket = given.WebSocket ?? globalThis.WebSocket;
-    if (!this.#WebSocket) {
-      const advice = "this runtime has no WebSocket: pass one as the option WebSocket";
-      throw new ParlorError("no_websocket", advice);
-    }
+    needToken(token, cookie);
+    this.#WebSocket = webSocketOf(given);
     const bounds = boundsOf(given);
     this.user = user;
     this.#http = httpOf(url, cookie, given);
     this.#timers = given.timers ?? systemTimers;
     this.#store = given.store === undefined ? defaultStore() : given.store;
-    const random = given.random ?? Math.random;
-    const core = {token, expiresAt, cookie, userId: userId ?? user?.userId, bounds, random};
+    const {random = Math.random} = given;
+    const {now, date = now} = this.#timers;
+    const core = {token, expiresAt, cookie, userId: userId ?? user?.userId, bounds, random, date};
     this.#core = new Core({...core, prefix: prefixOf(given)});
     globalThis.addEventListener?.("online", this.#online);
   }
@@ -1187,7 +1218,10 @@ export class Parlor extends Emitter {
   reconnect() { this.#step("reconnect"); }
 
   /** After signing in again as the same account; without a token if a cookie has it. */
-  useToken(token, {expiresAt} = {}) { this.#step("useToken", token, expiresAt); }
+  useToken(token, {expiresAt} = {}) {
+    needToken(token, this.#core.cookie);
+    this.#step("useToken", token, expiresAt);
+  }
 
   /** From now on `rooms` events tell what changes in all rooms. */
   watch() { this.#step("watch"); }
@@ -1196,6 +1230,7 @@ export class Parlor extends Emitter {
   close() {
     globalThis.removeEventListener?.("online", this.#online);
     this.#step("close");
+    this.#closing.abort(new ParlorError("closed", "this client was closed"));
   }
 
   /** Ends the session on the server, forgets what is unsent, and closes. */
@@ -1221,10 +1256,29 @@ export class Parlor extends Emitter {
     }
     this.#requests += 1;
     try {
-      const {token, bounds} = this.#core;
-      return await call(this.#http, method, path, {query, body, token, bounds});
+      return await this.#call(method, path, {query, body});
     } finally {
       this.#requests -= 1;
+    }
+  }
+
+  async #call(method, path, details) {
+    const {token, bounds} = this.#core;
+    const closing = this.#closing.signal;
+    return call(this.#http, method, path, {...details, token, bounds, closing});
+  }
+
+  /** What the client asks for itself waits for its turn, and takes none of the application's. */
+  async #own(path, query) {
+    while (this.#ownCalls >= OWN_CALLS) {
+      await new Promise((resolve) => this.#turns.push(resolve));
+    }
+    this.#ownCalls += 1;
+    try {
+      return await this.#call("GET", path, {query});
+    } finally {
+      this.#ownCalls -= 1;
+      this.#turns.shift()?.();
     }
   }
 
@@ -1256,7 +1310,7 @@ export class Parlor extends Emitter {
     this.#timer = this.#timers.set(() => {
       this.#armedFor = NEVER;
       this.#step("tick");
-    }, Math.max(at - now, 0));
+    }, Math.min(Math.max(at - now, 0), TIMER_MAX_MS));
   }
 
   #perform({do: what, room, entry, ...rest}) {
@@ -1265,7 +1319,7 @@ export class Parlor extends Emitter {
       case "hangUp": return this.#hangUp();
       case "transmit": return this.#transmit(rest.frame);
       case "resolve": return this.#resolve(room);
-      case "refresh": return this.#refresh();
+      case "refresh": return this.#refresh(rest.number);
       case "load": return this.#load(rest.userId);
       case "save": return this.#keep((store, scope) => store.save(scope, entry));
       case "forget": return this.#keep((store, scope) => store.remove(scope, entry.key));
@@ -1280,7 +1334,7 @@ export class Parlor extends Emitter {
   }
 
   #tell(room, type, detail) {
-    (room?.face ?? this).emit(type, detail);
+    (room?.face ?? this)[EMIT](type, detail);
     if (room && type === "left") room.face[FACE].left();
   }
 
@@ -1298,7 +1352,7 @@ export class Parlor extends Emitter {
     try {
       this.#socket = new this.#WebSocket(url.href);
     } catch (cause) {
-      this.emit("error", new ParlorError("network", "cannot open a WebSocket", {cause}));
+      this[EMIT]("error", new ParlorError("network", "cannot open a WebSocket", {cause}));
       queueMicrotask(() => this.#step("closed", generation, 1006));
       return;
     }
@@ -1308,8 +1362,15 @@ export class Parlor extends Emitter {
   }
 
   #hangUp() {
-    this.#socket?.close();
+    const socket = this.#socket;
     this.#socket = null;
+    if (!socket) return;
+    // Behind a silent network it may last, but shall hold on to nothing. Some can be cut off.
+    const timer = socket.terminate &&
+      this.#timers.set(() => socket.terminate(), FAREWELL_MS);
+    socket.onmessage = () => {};
+    socket.onclose = () => this.#timers.clear(timer);
+    socket.close();
   }
 
   #transmit(frame) {
@@ -1318,16 +1379,16 @@ export class Parlor extends Emitter {
   }
 
   #resolve(room) {
-    this.room(room.address).then(
-      (found) => this.#step("resolved", room, found),
+    this.#own(pathOf(room.address)).then(
+      (found) => this.#step("resolved", room, found.room),
       (error) => this.#step("notResolved", room, error),
     );
   }
 
-  #refresh() {
-    this.request("POST", "/refresh").then(
-      (fresh) => this.#step("refreshed", fresh),
-      (error) => this.#step("notRefreshed", error),
+  #refresh(number) {
+    this.#call("POST", "/refresh").then(
+      (fresh) => this.#step("refreshed", number, fresh),
+      (error) => this.#step("notRefreshed", number, error),
     );
   }
 
@@ -1349,7 +1410,7 @@ export class Parlor extends Emitter {
     const scope = this.#scope;
     this.#saving = this.#saving.then(() => this.#inTime(() => action(this.#store, scope)))
       .catch((cause) => {
-        this.emit("error", new ParlorError("store", "cannot keep what is unsent", {cause}));
+        this[EMIT]("error", new ParlorError("store", "cannot keep what is unsent", {cause}));
       });
     return this.#saving;
   }
@@ -1374,8 +1435,19 @@ export class Parlor extends Emitter {
   }
 }
 
+function needToken(token, cookie) {
+  if (!token && !cookie) throw new ParlorError("unauthorized", "needs a token, or cookie: true");
+}
+
+function webSocketOf({WebSocket = globalThis.WebSocket}) {
+  if (WebSocket) return WebSocket;
+  const advice = "this runtime has no WebSocket: pass one as the option WebSocket";
+  throw new ParlorError("no_websocket", advice);
+}
+
 async function enter(url, path, credentials, options = {}) {
   const {cookie = false} = options;
+  webSocketOf(options); // Before an account is made.
   const body = {...credentials, ...(cookie && {cookie})};
   const http = httpOf(url, cookie, options);
   const answer = await call(http, "POST", path, {body, bounds: boundsOf(options)});
@@ -1387,18 +1459,19 @@ function boundsOf(options) {
   const bounds = {...DEFAULTS};
   for (const name of Object.keys(DEFAULTS)) {
     if (options[name] === undefined) continue;
-    const value = options[name];
-    if (!(typeof value === "number" && value >= 0)) {
-      const fields = [{field: name, message: "must be a number that is not negative"}];
-      throw new ParlorError("invalid", `the option ${name} is invalid`, {fields});
+    const least = MAY_BE_ZERO.has(name) ? 0 : 1;
+    if (!(typeof options[name] === "number" && options[name] >= least)) {
+      throw invalid(name, `must be a number from ${least} up`);
     }
-    bounds[name] = value;
+    bounds[name] = options[name];
   }
   return bounds;
 }
 
+/** What passes is told by a clock that nobody sets. */
 const systemTimers = {
-  now: () => Date.now(),
+  now: () => performance.now(),
+  date: () => Date.now(),
   set: (action, ms) => setTimeout(action, ms),
   clear: (timer) => clearTimeout(timer),
 };
@@ -1414,6 +1487,17 @@ function prefixOf({idPrefix}) {
   return `${idPrefix}-${letters}`;
 }
 
+/** How long the server made it for, in milliseconds, if it tells. */
+function lifeOf(token) {
+  try {
+    const [, claims] = token.split(".");
+    const {iat, exp} = JSON.parse(atob(claims.replaceAll("-", "+").replaceAll("_", "/")));
+    return (exp - iat) * 1000 || NEVER;
+  } catch {
+    return NEVER;
+  }
+}
+
 function parsed(data) {
   try {
     return Object(JSON.parse(data));
@@ -1425,22 +1509,34 @@ function parsed(data) {
 // ---- HTTP ---------------------------------------------------------------------------------------
 
 function httpOf(url, cookie, options) {
-  const absolute = new URL(url, globalThis.location?.href);
+  let absolute;
+  try {
+    absolute = new URL(url, globalThis.location?.href);
+  } catch {
+    // Told below.
+  }
+  if (!/^https?:/.test(absolute?.href)) throw invalid("url", "must begin with http: or https:");
   const base = `${absolute.origin}${absolute.pathname}`.replace(/\/+$/, "");
   return {base, cookie, fetch: options.fetch ?? ((...call) => fetch(...call))};
 }
 
 const pathOf = (address) => `/rooms/${encodeURIComponent(address)}`;
 
-async function call({base, cookie, fetch}, method, path, {query = {}, body, token, bounds}) {
+async function call({base, cookie, fetch}, method, path, details) {
+  const {query = {}, body, token, bounds, closing} = details;
   const url = new URL(`${base}/api/v1${path}`);
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined) url.searchParams.set(name, value);
   }
   const headers = token && !cookie ? {authorization: `Bearer ${token}`} : {};
   if (body !== undefined) headers["content-type"] = "application/json";
-  const signal = AbortSignal.timeout(bounds.requestTimeoutMs);
+  const stop = new AbortController();
+  const close = () => stop.abort(closing.reason);
+  const late = () => stop.abort(new Error("no answer in time"));
+  const timer = setTimeout(late, Math.min(bounds.requestTimeoutMs, TIMER_MAX_MS));
+  closing?.addEventListener("abort", close);
   const credentials = cookie ? "same-origin" : "omit";
+  const {signal} = stop;
   const request = {method, headers, body: body && JSON.stringify(body), signal, credentials};
   try {
     const response = await fetch(url.href, {...request, cache: "no-store"});
@@ -1451,6 +1547,9 @@ async function call({base, cookie, fetch}, method, path, {query = {}, body, toke
     if (cause instanceof ParlorError) throw cause;
     const message = `the server cannot be reached: ${cause.message}`;
     throw new ParlorError("network", message, {cause, retryable: true});
+  } finally {
+    clearTimeout(timer);
+    closing?.removeEventListener("abort", close);
   }
 }
 
