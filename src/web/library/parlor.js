@@ -28,39 +28,26 @@ export class ParlorError extends Error {
   }
 }
 
-/** Every bound and pause, each an option of the same name. Times are in milliseconds. */
+/** Every bound and pause, each an option of the same name: `Bounds` in `parlor.d.ts` says of what.
+ * Times are in milliseconds. */
 export const DEFAULTS = Object.freeze({
-  /** Messages of a room that wait for the application; past it they are asked for again later. */
   maxQueued: 1000,
-  /** Messages said and not acknowledged, in all rooms; past it `send` fails with `queue_full`. */
+  maxQueuedBytes: 2_097_152,
   maxUnsent: 1000,
-  /** Messages on their way at once, in all rooms; never more than the server allows. */
+  maxUnsentBytes: 8_388_608,
   maxInFlight: 64,
-  /** Messages of one room sent before the first is heard or acknowledged. With more than one, a
-   * message that the server puts off (`rate_limited`, `overloaded`) may be overtaken. */
   window: 1,
-  /** Rooms joined at once; past it `join` fails with `too_many_rooms`. */
   maxRooms: 128,
-  /** Calls over HTTP at once; past it they fail with `queue_full`. */
   maxRequests: 32,
-  /** The longest first pause before coming back, and the longest ever. */
   backoffMs: 500,
   backoffMaxMs: 30_000,
-  /** A connection that lives this long makes the pauses short again. */
   stableMs: 5000,
-  /** How long until the server's first frame. */
   connectTimeoutMs: 15_000,
   requestTimeoutMs: 40_000,
-  /** A message without an answer is sent again after this time; as long again without one, and the
-   * connection is given up. */
   ackTimeoutMs: 30_000,
-  /** A store that takes longer is gone on without. */
   storeTimeoutMs: 5000,
-  /** Silence after which the server is asked; as long again, and the connection is given up.
-   * 0: what the server says. */
-  heartbeatMs: 0,
+  heartbeatMs: 0, // What the server says.
   typingIntervalMs: 1000,
-  /** The token is renewed at half of its life, within these bounds. */
   refreshMinMs: 30_000,
   refreshMaxMs: 86_400_000,
 });
@@ -75,6 +62,7 @@ const OWN_CALLS = 8;
 const FATAL_CLOSES = new Set([1002, 1003, 1007, 1008, 1009]);
 const ID_DIGITS = 8;
 const ID_BYTES = 64;
+const PAGE = 200;
 const RANDOM_LETTERS = 8;
 /** What an application's own prefix leaves for the rest of an id: two dashes, letters, digits. */
 const PREFIX_BYTES = ID_BYTES - RANDOM_LETTERS - ID_DIGITS - 2;
@@ -94,6 +82,10 @@ const CONTROL = /[\0-\x08\x0b-\x1f\x7f]/;
 
 function invalid(field, message) {
   return new ParlorError("invalid", `the ${field} is invalid`, {fields: [{field, message}]});
+}
+
+function tooLarge(most) {
+  return new ParlorError("message_too_large", `at most ${most} bytes`);
 }
 
 /** What is wrong with an id, or the beginning of one; `undefined` if nothing is. */
@@ -116,7 +108,7 @@ function errorOf(frame) {
  * for tests.
  *
  * Effects, by their `do`: `connect` and `hangUp` {generation}, `transmit` {frame}, `resolve`
- * {room}, `refresh` {number}, `load` {userId}, `save` {entry}, `forget` {entry}, `settle` {entry, receipt
+ * {room}, `page` {room, page}, `refresh` {number}, `load` {userId}, `save` {entry}, `forget` {entry}, `settle` {entry, receipt
  * | error}, `heard` {entry, receipt}, `message` {room, message}, `end` {room, error?},
  * `interrupt` {room, error}, `recovered` {room}, `event` {room?, type, detail}.
  */
@@ -144,7 +136,8 @@ class Core {
     this.byId = new Map();
     this.stored = new Map(); // What was kept of rooms that are not joined (yet): key to entry.
     this.loaded = false; // Whether what was kept is known.
-    this.unsent = 0;
+    this.unsent = 0; // In rooms that are joined.
+    this.unsentBytes = 0;
     this.flight = new Map(); // What is said on this connection without an answer: to its room.
     this.interrupted = undefined; // Why the connection was given up, until that is mended.
     this.counter = 0; // Of messages, in their ids.
@@ -211,7 +204,7 @@ class Core {
   }
 
   /** Before what failed so often is tried again. */
-  pause(failures, {retryAfter = 0}) {
+  pauseAfter(failures, {retryAfter = 0}) {
     return Math.max(retryAfter, this.backoff(failures));
   }
 
@@ -374,6 +367,15 @@ class Core {
     }
   }
 
+  /** Until it is told to connect again. */
+  pause() {
+    this.hangUp();
+    this.offline();
+    this.tokens += 1; // A renewal that is under way counts for nothing.
+    Object.assign(this, {refreshing: false, refreshAt: NEVER});
+    this.setLink("idle");
+  }
+
   watch() {
     if (this.link === "open" && !this.watching) this.transmit({type: "watch"});
     this.watching = true;
@@ -427,7 +429,7 @@ class Core {
   notRefreshed(number, error) {
     if (!this.endRefresh(number)) return undefined;
     if (error.status === 401) return this.deny(error);
-    this.refreshAt = this.now + this.pause(this.refreshFailures, error);
+    this.refreshAt = this.now + this.pauseAfter(this.refreshFailures, error);
     this.refreshFailures += 1;
     return undefined;
   }
@@ -468,7 +470,7 @@ class Core {
   join(room, {after, log} = {}) {
     this.rooms.set(room.address, room);
     Object.assign(room, {cursor: after, log, fromLog: after !== undefined});
-    Object.assign(room, {leaving: false, finished: false});
+    Object.assign(room, {leaving: false, finished: false, seen: false});
     if (room.roomId !== null && !this.claim(room, room.roomId)) return;
     this.adopt(room);
     if (this.interrupted) this.effect("interrupt", {room, error: this.interrupted});
@@ -520,16 +522,19 @@ class Core {
   }
 
   joinLater(room, error) {
-    room.resumeAt = this.now + this.pause(room.failures, error);
+    room.resumeAt = this.now + this.pauseAfter(room.failures, error);
     room.failures += 1;
   }
 
-  /** From the last message that the application was handed on. */
+  /** From the last message that was handed on; but who reads slowly, or not at all, is not sent
+   * everything again at each join: pages bring it when it is wanted. */
   sendJoin(room) {
     this.joins += 1;
-    Object.assign(room, {queue: [], behind: false, joined: false, ref: `j${this.joins}`});
-    room.sentAfter = room.leaving ? undefined : room.cursor;
-    const {roomId, sentAfter: after, ref} = room;
+    const skips = room.leaving || (room.seen && (room.behind || !room.reads));
+    Object.assign(room, {skips, behind: skips, filling: null, near: false});
+    Object.assign(room, {queue: [], bytes: 0, joined: false, ref: `j${this.joins}`});
+    const {roomId, ref} = room;
+    const after = skips ? undefined : room.cursor;
     const log = after === undefined ? undefined : room.log;
     this.setRoom(room, "joining");
     this.transmit({type: "join_room", roomId, after, log, ref});
@@ -537,26 +542,25 @@ class Core {
 
   onJoined(room, frame) {
     if (frame.ref !== room.ref) return undefined;
-    Object.assign(room, {ref: null, failures: 0, log: this.log});
-    if (frame.reset) {
+    const isOther = frame.reset || (room.skips && room.seen && room.log !== this.log);
+    Object.assign(room, {ref: null, failures: 0, log: this.log, seen: !isOther});
+    if (isOther) {
       // Nothing that is held is of this database, and neither is the cursor.
       this.event(room, "reset", {log: this.log});
       this.unhear(room, 0, NEVER);
       room.cursor = room.fromLog ? 0 : undefined;
       return this.sendJoin(room);
     }
-    const {sentAfter} = room;
-    this.unhear(room, frame.head, NEVER);
-    if (sentAfter !== undefined && frame.head < sentAfter) {
-      this.event(room, "retract", {after: frame.head, before: NEVER});
-    }
-    room.cursor = Math.min(sentAfter ?? NEVER, frame.head);
-    room.last = room.cursor;
-    Object.assign(room, {joined: true, head: frame.head});
+    const {head} = frame;
+    this.unhear(room, head, NEVER);
+    if (head < room.cursor) this.event(room, "retract", {after: head, before: NEVER});
+    room.cursor = room.last = Math.min(room.cursor ?? NEVER, head);
+    Object.assign(room, {joined: true, head, behind: room.skips && room.cursor < head});
     const {ref: _, ...told} = strip(frame);
     this.event(room, "joined", {...told, cursor: room.cursor});
-    this.setRoom(room, room.last < room.head ? "catching-up" : "live");
+    this.setRoom(room, room.last < head ? "catching-up" : "live");
     this.pump(room);
+    this.flow(room);
     return this.leaveIfDone(room);
   }
 
@@ -572,25 +576,29 @@ class Core {
     this.unhear(room, frame.prev, frame.seq);
     if (frame.id !== undefined && frame.userId === this.userId) this.onHeard(room, frame);
     if (room.leaving || room.behind) return;
-    if (room.queue.length >= this.bounds.maxQueued) {
+    const {maxQueued, maxQueuedBytes} = this.bounds;
+    if (room.queue.length >= maxQueued || room.bytes >= maxQueuedBytes) {
       room.behind = true;
+      this.setRoom(room, "catching-up");
       return;
     }
     room.queue.push(frame);
+    room.bytes += sizeOf(frame.message);
     room.last = frame.seq;
     if (room.last >= room.head) this.setRoom(room, "live");
     this.flow(room);
   }
 
-  /** How many messages the application wants at the moment. */
-  want(room, count) {
-    room.wanted = count;
+  /** How many messages the application wants at the moment, and whether it wants any at all. */
+  want(room, count, reads) {
+    Object.assign(room, {wanted: count, reads});
     this.flow(room);
   }
 
   flow(room) {
     while (room.wanted > 0 && room.queue.length > 0) {
       const frame = room.queue.shift();
+      room.bytes -= sizeOf(frame.message);
       if (frame.prev !== undefined && frame.prev < room.cursor) {
         this.event(room, "retract", {after: frame.prev, before: frame.seq});
       }
@@ -604,7 +612,37 @@ class Core {
     }
     if (room.queue.length > 0) return;
     if (room.ended) this.finish(room, room.ended.error);
-    else if (room.behind && room.joined && this.link === "open") this.sendJoin(room);
+    else if (room.behind && room.joined && room.reads && !room.leaving) this.fill(room);
+  }
+
+  /** By pages, which bring each message once, up to the end; then by another join. */
+  fill(room) {
+    if (room.near) {
+      room.behind = false;
+      this.sendJoin(room);
+    } else if (!room.filling) {
+      room.filling = {after: room.cursor, limit: Math.min(this.bounds.maxQueued, PAGE)};
+      this.effect("page", {room, page: room.filling});
+    }
+  }
+
+  filled(room, page, {messages, hasMore}) {
+    if (room.filling !== page) return;
+    Object.assign(room, {filling: null, near: !hasMore});
+    for (const message of messages) {
+      this.unhear(room, message.prev, message.seq);
+      room.queue.push({type: "chat", ...message});
+      room.bytes += sizeOf(message.message);
+    }
+    this.flow(room);
+  }
+
+  notFilled(room, page, error) {
+    if (room.filling !== page) return;
+    room.filling = null;
+    if (error.status === 401 || error.retryable) return void this.joinLater(room, error);
+    room.near = true; // A join brings it, too.
+    this.flow(room);
   }
 
   /** What was heard between the two is lost in a crash, and sent again if it is ours. */
@@ -677,18 +715,31 @@ class Core {
     Object.assign(entry, {accepted: false, saved: false});
     const error = this.refusal(room, entry);
     if (error) return this.effect("settle", {entry, error});
-    room.outbox.push(entry);
-    this.unsent += 1;
+    this.hold(room, entry);
     if (this.loaded) this.save(entry);
     this.event(room, "sending", {id, message: text});
     return this.pump(room);
+  }
+
+  hold(room, entry) {
+    room.outbox.push(entry);
+    this.unsent += 1;
+    this.unsentBytes += sizeOf(entry.text);
+  }
+
+  drop(room, entry) {
+    room.outbox.splice(room.outbox.indexOf(entry), 1);
+    this.unsent -= 1;
+    this.unsentBytes -= sizeOf(entry.text);
   }
 
   refusal(room, {id, text}) {
     if (this.link === "closed") return new ParlorError("closed", "this client was closed");
     if (this.link === "failed") return this.interrupted;
     if (room.ended || room.leaving) return new ParlorError("left", "the room was left");
-    if (this.unsent >= this.bounds.maxUnsent) {
+    const {maxUnsent, maxUnsentBytes} = this.bounds;
+    if (sizeOf(text) > maxUnsentBytes) return tooLarge(maxUnsentBytes);
+    if (this.unsent >= maxUnsent || this.unsentBytes + sizeOf(text) > maxUnsentBytes) {
       return new ParlorError("queue_full", "too many messages wait to be sent", {retryable: true});
     }
     if (room.outbox.some((other) => other.id === id)) {
@@ -732,8 +783,7 @@ class Core {
     // A frame past its limit would cost the connection.
     const tooLong = byteLength(entry.text) > messageBytes;
     if (tooLong || byteLength(JSON.stringify(frame)) > frameBytes) {
-      const error = new ParlorError("message_too_large", `at most ${messageBytes} bytes`);
-      this.settle(room, entry, {error});
+      this.settle(room, entry, {error: tooLarge(messageBytes)});
       return false;
     }
     this.fly(room, entry, {again: false});
@@ -777,8 +827,7 @@ class Core {
   }
 
   settle(room, entry, {receipt, error, keep = false}) {
-    room.outbox.splice(room.outbox.indexOf(entry), 1);
-    this.unsent -= 1;
+    this.drop(room, entry);
     if (!keep) this.effect("forget", {entry});
     this.effect("settle", {entry, receipt, error});
     const {id, text: message} = entry;
@@ -824,6 +873,20 @@ class Core {
     return this.release(entry);
   }
 
+  /** What is on its way already may arrive all the same. */
+  discard(id) {
+    for (const [key, entry] of this.stored) {
+      if (entry.id !== id) continue;
+      this.stored.delete(key);
+      this.effect("forget", {entry});
+    }
+    const error = new ParlorError("discarded", "the message was discarded");
+    for (const room of [...this.rooms.values()]) {
+      const entry = room.outbox.find((entry) => entry.id === id);
+      if (entry) this.settle(room, entry, {error});
+    }
+  }
+
   // ---- what outlives a page ----
 
   identify(userId) {
@@ -836,12 +899,9 @@ class Core {
   /** What was kept for this account, in the order in which it was said. */
   restored(entries) {
     this.loaded = true;
-    const free = Math.max(this.bounds.maxUnsent - this.unsent, 0);
-    for (const kept of entries.slice(0, free)) {
+    for (const kept of entries.slice(0, this.bounds.maxUnsent)) {
       this.order = Math.max(this.order, kept.order);
-      const entry = {...kept, accepted: false, saved: true, restored: true};
-      this.stored.set(kept.key, entry);
-      this.unsent += 1;
+      this.stored.set(kept.key, {...kept, accepted: false, saved: true, restored: true});
     }
     this.setApart();
     for (const room of this.rooms.values()) {
@@ -871,8 +931,8 @@ class Core {
       if (this.loaded) this.save(entry);
     };
     for (const [key, entry] of this.stored) {
-      if (!isOther(entry)) claim(entry);
-      else if (this.stored.delete(key)) this.unsent -= 1;
+      if (isOther(entry)) this.stored.delete(key);
+      else claim(entry);
     }
     const error = new ParlorError("other_database", "it was said to another database");
     for (const room of this.rooms.values()) {
@@ -891,7 +951,7 @@ class Core {
       if (!same) continue;
       found = true;
       this.stored.delete(key);
-      room.outbox.push(entry);
+      this.hold(room, entry);
     }
     if (!found) return;
     const rank = (entry) => (entry.restored ? 0 : 1);
@@ -907,11 +967,17 @@ function newRoom(address, face) {
     state: "joining", resolving: false, joined: false,
     leaving: false, ended: null, finished: false,
     cursor: undefined, log: undefined, fromLog: false, // What was handed on, and of which log.
-    ref: null, failures: 0, sentAfter: undefined, last: 0, head: 0, // Of the present join.
-    queue: [], behind: false, wanted: 0, // What waits for the application.
+    ref: null, failures: 0, skips: false, last: 0, head: 0, // Of the present join.
+    seen: false, behind: false, filling: null, near: false, // What is still to be asked for.
+    queue: [], bytes: 0, wanted: 0, reads: false, // What waits for the application.
     outbox: [], holdUntil: NEVER, resumeAt: NEVER, // What waits for the server.
     people: new Map(), count: 0, typedAt: -NEVER,
   };
+}
+
+/** Of a text, in memory. */
+function sizeOf(text = "") {
+  return 2 * text.length;
 }
 
 function chatOf({roomId}, {text, id}) {
@@ -1079,7 +1145,9 @@ export class Room extends Emitter {
   #want() {
     const all = this[LISTENS]("message") ? NEVER : 0;
     const count = this.#iterating ? this.#waiting.length : all;
-    if (count !== this.#state.wanted) this.#step("want", this.#state, count);
+    const reads = this.#iterating || all > 0;
+    const {wanted, reads: before} = this.#state;
+    if (count !== wanted || reads !== before) this.#step("want", this.#state, count, reads);
   }
 
   /** @internal */
@@ -1235,12 +1303,32 @@ export class Parlor extends Emitter {
 
   /** Ends the session on the server, forgets what is unsent, and closes. */
   async signOut() {
-    await this.request("POST", "/signout");
-    const kept = [...this.#core.stored.values()];
-    for (const {outbox} of this.#core.rooms.values()) kept.push(...outbox);
-    for (const entry of kept) this.#keep((store, scope) => store.remove(scope, entry.key));
+    // Before the server ends the connection with the session, as if it were a surprise.
+    const pauses = ["connecting", "open", "waiting", "renewing"].includes(this.state);
+    if (pauses) this.#step("pause");
+    try {
+      await this.#call("POST", "/signout");
+    } catch (error) {
+      // A session that has ended already is what is wanted.
+      if (error.status !== 401) {
+        if (pauses) this.reconnect();
+        throw error;
+      }
+    }
     this.close();
-    await this.#saving;
+    const {userId, givenUserId = userId} = this.#core;
+    if (givenUserId !== undefined) this.#scope = this.#scopeOf(givenUserId);
+    await this.#keep(async (store, scope) => {
+      for (const {key} of await store.load(scope)) await store.remove(scope, key);
+    });
+  }
+
+  /** Takes an unsent message back, also one that is kept for a room that is not joined. `false` if
+   * there is none with this id. */
+  discard(id) {
+    const found = this.unsent.some((entry) => entry.id === id);
+    this.#step("discard", id);
+    return found;
   }
 
   async me() { return (this.user = (await this.request("GET", "/me")).user); }
@@ -1319,6 +1407,7 @@ export class Parlor extends Emitter {
       case "hangUp": return this.#hangUp();
       case "transmit": return this.#transmit(rest.frame);
       case "resolve": return this.#resolve(room);
+      case "page": return this.#page(room, rest.page);
       case "refresh": return this.#refresh(rest.number);
       case "load": return this.#load(rest.userId);
       case "save": return this.#keep((store, scope) => store.save(scope, entry));
@@ -1385,6 +1474,13 @@ export class Parlor extends Emitter {
     );
   }
 
+  #page(room, page) {
+    this.#own(`${pathOf(room.roomId)}/messages`, page).then(
+      (found) => this.#step("filled", room, page, found),
+      (error) => this.#step("notFilled", room, page, error),
+    );
+  }
+
   #refresh(number) {
     this.#call("POST", "/refresh").then(
       (fresh) => this.#step("refreshed", number, fresh),
@@ -1392,8 +1488,10 @@ export class Parlor extends Emitter {
     );
   }
 
+  #scopeOf(userId) { return `${this.#http.base} ${userId}`; }
+
   async #load(userId) {
-    this.#scope = `${this.#http.base} ${userId}`;
+    this.#scope = this.#scopeOf(userId);
     let kept = [];
     if (this.#store) {
       await this.#keep(async (store, scope) => {
@@ -1566,33 +1664,49 @@ function problemOf(response, text) {
 
 /** Keeps it in this browser, across reloads. */
 export function indexedDbStore(indexedDB = globalThis.indexedDB, name = "parlor") {
-  const done = (request) => new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-  let opened;
-  const open = () => {
+  const promise = (start) => new Promise(start);
+  let opened; // Forgotten when it fails or ends: the next call opens it again.
+  const open = () => promise((resolve, reject) => {
     const request = indexedDB.open(name, 1);
     request.onupgradeneeded = () => {
       request.result.createObjectStore("unsent", {keyPath: ["scope", "key"]});
     };
-    return done(request);
-  };
-  const unsent = async (mode) => {
+    request.onerror = () => reject(request.error);
+    request.onsuccess = () => {
+      const database = request.result;
+      database.onclose = () => { opened = undefined; };
+      // Another page may have a newer version, and waits for this one.
+      database.onversionchange = () => {
+        database.close();
+        opened = undefined;
+      };
+      resolve(database);
+    };
+  });
+  /** Done is what the whole transaction has done. */
+  const unsent = async (mode, action) => {
     opened ??= open();
-    const database = await opened;
-    return database.transaction("unsent", mode).objectStore("unsent");
+    try {
+      const transaction = (await opened).transaction("unsent", mode);
+      const request = action(transaction.objectStore("unsent"));
+      return await promise((resolve, reject) => {
+        transaction.oncomplete = () => resolve(request.result);
+        transaction.onabort = () => reject(transaction.error ?? request.error);
+      });
+    } catch (error) {
+      opened = undefined;
+      throw error;
+    }
   };
   return {
     async load(scope) {
       // Behind every string comes an array.
-      const range = [[scope], [scope, []]];
-      const store = await unsent("readonly");
-      const all = await done(store.getAll(globalThis.IDBKeyRange.bound(...range)));
+      const range = globalThis.IDBKeyRange.bound([scope], [scope, []]);
+      const all = await unsent("readonly", (store) => store.getAll(range));
       return all.map(({scope: _, ...entry}) => entry);
     },
-    save: async (scope, entry) => done((await unsent("readwrite")).put({scope, ...entry})),
-    remove: async (scope, key) => done((await unsent("readwrite")).delete([scope, key])),
+    save: (scope, entry) => unsent("readwrite", (store) => store.put({scope, ...entry})),
+    remove: (scope, key) => unsent("readwrite", (store) => store.delete([scope, key])),
   };
 }
 
