@@ -88,21 +88,61 @@ test("after a fatal close nothing comes back by itself, and nobody waits in vain
   assert.equal(world.sockets.length, 2);
 });
 
-test("what an old connection still says, and its late close, count for nothing", () => {
+test("what an old connection still says, and its late close, count for nothing", async () => {
   const world = new World();
   const {parlor, room, socket: old} = world.joined();
-  const heard = record(room, "message");
+  const {onmessage, onclose} = old;
+  const heard = record(room, "message", "left");
+  await settled(); // From here on, listeners are handed on what comes.
+  old.chat(1);
+  const said = room.send("mine");
   world.pass(50_000); // Silence: given up.
   assert.ok(old.closing);
   world.pass(0);
   assert.equal(world.sockets.length, 2);
+  // Should the library have taken its listeners off, what decides must not rely on it.
+  Object.assign(old, {onmessage, onclose});
+  old.hello({log: "log-of-another-database"});
+  assert.deepEqual([parlor.state, parlor.log], ["connecting", "log-1"]);
   world.socket.hello();
-  world.socket.joined(1);
-  old.chat(5);
+  world.socket.joined(1, {head: 3});
+  old.chat(4);
+  old.refuse("forbidden", {id: said.id});
   old.says({type: "left", roomId: 1, reason: "deleted"});
+  for (const seq of [2, 3, 4]) world.socket.chat(seq);
+  assert.deepEqual(heard.map(([, {seq}]) => seq), [1, 2, 3, 4], "each from the new one");
   old.end(4401);
-  assert.deepEqual([parlor.state, room.state, heard.length], ["open", "live", 0]);
-  assert.equal(world.sockets.length, 2);
+  world.pass(0);
+  assert.deepEqual([parlor.state, room.state, world.sockets.length], ["open", "live", 2]);
+  assert.deepEqual(room.unsent.map(({id}) => id), [said.id]);
+});
+
+test("a connection that ended while another opens does not end that one", () => {
+  const world = new World();
+  const {parlor, socket: old} = world.joined();
+  const {onclose} = old;
+  world.pass(50_000);
+  world.pass(0);
+  Object.assign(old, {onclose});
+  old.end(1008);
+  assert.deepEqual([parlor.state, world.sockets.length], ["connecting", 2]);
+  world.socket.hello();
+  world.pass(10_000);
+  assert.deepEqual([parlor.state, world.sockets.length], ["open", 2]);
+});
+
+test("a server's hint counts for the close that follows, and for no later one", () => {
+  const world = new World();
+  const {parlor, socket} = world.joined();
+  const states = record(parlor, "state");
+  const pause = () => states.findLast(([, {state}]) => state === "waiting")[1].retryInMs;
+  socket.says({type: "reconnect", afterMs: 7000});
+  socket.end(1012);
+  assert.equal(pause(), 7000);
+  world.pass(7000);
+  world.socket.hello();
+  world.socket.end(1006);
+  assert.equal(pause(), 500, "by its own rules again");
 });
 
 test("silence is asked about, and a dead connection given up at once", () => {

@@ -382,9 +382,15 @@ test("typing is told at most once a second", () => {
   assert.equal(socket.of("typing").length, 2);
   socket.says({type: "typing", roomId: 1, userId: 8, username: "bo"});
   assert.deepEqual(told, [["typing", {roomId: 1, userId: 8, username: "bo"}]]);
+  world.pass(1000);
   socket.end();
-  world.pass(100);
   room.typing();
+  world.pass(500);
+  world.socket.hello();
+  world.socket.joined(1);
+  assert.equal(world.socket.of("typing").length, 0, "what could not be told is not told late");
+  room.typing();
+  assert.equal(world.socket.of("typing").length, 1, "nor does it count");
 });
 
 test("pages of history are asked for over HTTP", async () => {

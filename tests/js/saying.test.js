@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {indexedDbStore} from "../../src/web/library/parlor.js";
 import {World, codeOf, record, settled} from "./world.js";
 
 const ids = (socket) => socket.of("chat").map(({id}) => id);
@@ -373,44 +372,4 @@ test("signing out forgets what is unsent", async () => {
   await world.calls[0].answer(204);
   await leaving;
   assert.deepEqual([await said, store.kept.size, parlor.state], ["closed", 0, "closed"]);
-});
-
-/** As much of IndexedDB as a store asks for; keys are arrays, compared as texts. */
-function fakeIndexedDb() {
-  const rows = new Map();
-  const answer = (result) => {
-    const request = {result};
-    queueMicrotask(() => request.onsuccess());
-    return request;
-  };
-  const objects = {
-    put: (row) => answer(rows.set(JSON.stringify([row.scope, row.key]), row)),
-    delete: (key) => answer(rows.delete(JSON.stringify(key))),
-    getAll: ({lower: [scope]}) => answer([...rows.values()].filter((row) => row.scope === scope)),
-  };
-  const database = {
-    createObjectStore: (name, {keyPath}) => assert.deepEqual(keyPath, ["scope", "key"]),
-    transaction: () => ({objectStore: () => objects}),
-  };
-  return {
-    open() {
-      const request = {result: database};
-      queueMicrotask(() => { request.onupgradeneeded(); request.onsuccess(); });
-      return request;
-    },
-  };
-}
-
-test("the browser's store keeps accounts apart", async () => {
-  globalThis.IDBKeyRange = {bound: (lower, upper) => ({lower, upper})};
-  try {
-    const store = indexedDbStore(fakeIndexedDb());
-    await store.save("a", {key: "k1", text: "one"});
-    await store.save("b", {key: "k2", text: "two"});
-    assert.deepEqual(await store.load("a"), [{key: "k1", text: "one"}]);
-    await store.remove("a", "k1");
-    assert.deepEqual([await store.load("a"), (await store.load("b")).length], [[], 1]);
-  } finally {
-    delete globalThis.IDBKeyRange;
-  }
 });

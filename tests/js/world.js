@@ -109,11 +109,11 @@ class FakeSocket {
   /** The connection ends; also an old one of which nobody waits for it any more. */
   end(code = 1006) {
     this.readyState = 3;
-    this.onclose({code});
+    this.onclose?.({code});
   }
 
   says(frame) {
-    this.onmessage({data: JSON.stringify(frame)});
+    this.onmessage?.({data: JSON.stringify(frame)});
   }
 
   hello({userId = 7, log = "log-1", heartbeatMs = 25_000, limits = LIMITS} = {}) {
