@@ -1316,8 +1316,8 @@ export class Parlor extends Emitter {
       }
     }
     this.close();
-    const {userId, givenUserId = userId} = this.#core;
-    if (givenUserId !== undefined) this.#scope = this.#scopeOf(givenUserId);
+    const {givenUserId, userId = givenUserId} = this.#core;
+    if (userId !== undefined) this.#scope = this.#scopeOf(userId);
     await this.#keep(async (store, scope) => {
       for (const {key} of await store.load(scope)) await store.remove(scope, key);
     });
@@ -1683,6 +1683,7 @@ export function indexedDbStore(indexedDB = globalThis.indexedDB, name = "parlor"
       resolve(database);
     };
   });
+  const aborted = () => new DOMException("the transaction was aborted", "AbortError");
   /** Done is what the whole transaction has done. */
   const unsent = async (mode, action) => {
     opened ??= open();
@@ -1691,7 +1692,7 @@ export function indexedDbStore(indexedDB = globalThis.indexedDB, name = "parlor"
       const request = action(transaction.objectStore("unsent"));
       return await promise((resolve, reject) => {
         transaction.oncomplete = () => resolve(request.result);
-        transaction.onabort = () => reject(transaction.error ?? request.error);
+        transaction.onabort = () => reject(transaction.error ?? aborted());
       });
     } catch (error) {
       opened = undefined;
