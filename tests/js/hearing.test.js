@@ -302,7 +302,8 @@ test("a page of an earlier connection counts for nothing", async () => {
   world.pass(500);
   world.socket.hello();
   world.socket.joined(1, {head: 2_000_000});
-  await world.calls[0].answer(200, {messages: [{roomId: 1, seq: 2, message: "lost"}], hasMore: true});
+  const messages = [{roomId: 1, seq: 2, message: "lost"}];
+  await world.calls[0].answer(200, {messages, hasMore: true});
   assert.equal(world.calls[1].path, "/rooms/1/messages?after=1&limit=1");
   await answerPage(world, [1_048_577], {prev: 0});
   assert.deepEqual(told.map(([type, {seq, after}]) => [type, seq ?? after]),

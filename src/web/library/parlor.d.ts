@@ -36,6 +36,8 @@ export type ErrorCode =
   | "already_joined"
   /** The client was closed. */
   | "closed"
+  /** `discard` took the message back. */
+  | "discarded"
   /** An HTTP error without a code, from something between here and the server. */
   | "http"
   /** A room is iterated by one loop at a time. */
@@ -52,7 +54,7 @@ export type ErrorCode =
   | "other_user"
   /** The server closed the connection for a fault of this client. */
   | "protocol"
-  /** A bound of this client: `maxUnsent` or `maxRequests`. */
+  /** A bound of this client: `maxUnsent`, `maxUnsentBytes` or `maxRequests`. */
   | "queue_full"
   /** The store of unsent messages failed; everything else goes on. */
   | "store";
@@ -179,7 +181,7 @@ export interface Unsent {
 
 /**
  * - `joining`: not in the room at the moment, but it will be;
- * - `catching-up`: what was missed is still coming;
+ * - `catching-up`: what was missed is still coming, or waits until it is wanted;
  * - `live`: what comes is what is said now;
  * - `left`: for good.
  */
@@ -252,7 +254,7 @@ export class Room implements AsyncIterable<Message> {
   /** Seq of the last message handed on. To go on from there another time, keep it with `log`. */
   readonly cursor: number | undefined;
   readonly log: string | undefined;
-  /** Who is here, as far as names are told: userId to username. */
+  /** Who is here, as far as names are told: userId to username. Empty while not in the room. */
   readonly people: Map<number, string>;
   /** How many are here. */
   readonly count: number;
@@ -260,7 +262,8 @@ export class Room implements AsyncIterable<Message> {
   readonly unsent: Unsent[];
 
   /**
-   * Says something, once, however often the connection breaks meanwhile.
+   * Says something, once, however often the connection breaks meanwhile. Whoever does not wait for
+   * the promise takes its failure: `room.send(text).catch(() => {})`.
    *
    * Rejects with a `ParlorError`: `queue_full` at once if too much is unsent, `message_too_large`,
    * `id_conflict`, `invalid` and so on if the server refuses it for good, `left` or `closed`. What
@@ -369,7 +372,8 @@ export interface Store {
   remove(scope: string, key: string): Promise<unknown>;
 }
 
-/** As much of a WebSocket as is used. */
+/** As much of a WebSocket as is used; with `terminate`, one whose farewell nobody answers is cut
+ * off after 3 seconds. */
 export interface WebSocketLike {
   readonly readyState: number;
   onmessage: ((event: any) => any) | null;
@@ -377,14 +381,20 @@ export interface WebSocketLike {
   onerror: ((event: any) => any) | null;
   send(text: string): void;
   close(): void;
+  terminate?(): void;
 }
 
-/** Every bound and pause; see `DEFAULTS` for what they are if left out. */
+/** Every bound and pause; see `DEFAULTS` for what they are if left out. The least is 1, but 0 for
+ * `stableMs`, `heartbeatMs` and `typingIntervalMs`. */
 export interface Bounds {
   /** Messages of a room that wait for the application; past it they are asked for again later. */
   maxQueued?: number;
+  /** Of their texts, in memory: two bytes for each UTF-16 unit. */
+  maxQueuedBytes?: number;
   /** Messages said and not acknowledged, in all rooms; past it `send` fails with `queue_full`. */
   maxUnsent?: number;
+  /** Of their texts, in memory: two bytes for each UTF-16 unit. */
+  maxUnsentBytes?: number;
   /** Messages on their way at once, in all rooms. */
   maxInFlight?: number;
   /** Messages of one room sent before the first is heard or acknowledged. With more than one, a
@@ -392,7 +402,7 @@ export interface Bounds {
   window?: number;
   /** Rooms joined at once; past it `join` throws `too_many_rooms`. */
   maxRooms?: number;
-  /** Calls over HTTP at once; past it they fail with `queue_full`. */
+  /** Calls of the application over HTTP at once; past it they fail with `queue_full`. */
   maxRequests?: number;
   /** The longest first pause before coming back; it doubles up to `backoffMaxMs`. */
   backoffMs?: number;
@@ -411,7 +421,7 @@ export interface Bounds {
    * 0: what the server says. */
   heartbeatMs?: number;
   typingIntervalMs?: number;
-  /** The token is renewed at half of its life, within these bounds. */
+  /** The token is renewed at half of its life, within these bounds, while there is a connection. */
   refreshMinMs?: number;
   refreshMaxMs?: number;
 }
@@ -430,21 +440,23 @@ export interface Options extends Bounds {
   random?: () => number;
   /** For tests. */
   timers?: {
+    /** Milliseconds of a clock that nobody sets. */
     now(): number;
+    /** The time of day; `now` if left out. */
+    date?(): number;
     set(action: () => void, ms: number): unknown;
     clear(timer: any): void;
   };
 }
 
-export interface TokenOptions extends Options {
-  /** Needed unless `cookie` is true. */
-  token?: string;
+/** With a token, or with the cookie that has it. */
+export type TokenOptions = Options & {
   /** Of the token; without it, the token is renewed at once. */
   expiresAt?: number;
   /** Whose token it is. Unsent messages are then kept before the first connection, too. */
   userId?: number;
   user?: User;
-}
+} & ({token: string; cookie?: false} | {cookie: true; token?: undefined});
 
 export interface Credentials {
   username: string;
@@ -479,6 +491,7 @@ export class Parlor {
 
   /**
    * Enters a room and stays in it. A room that is joined already is given as it is.
+   * Throws `closed`, `too_many_rooms`, or `invalid` if the address or `after` can be none.
    * @param address its slug or its id.
    * @param options.after the seq behind which to begin, 0 for everything; by default what is said
    *   from now on.
@@ -488,13 +501,20 @@ export class Parlor {
 
   /** Comes back at once, instead of after a pause. */
   reconnect(): void;
-  /** After signing in again as the same account; with a cookie, without arguments. */
+  /** After signing in again as the same account; with a cookie, without arguments. Without
+   * `expiresAt` the token is renewed at once. */
   useToken(token?: string, options?: {expiresAt?: number}): void;
   /** From now on, `rooms` events tell what changes in all rooms. */
   watch(): void;
-  /** Ends everything; sends that are open fail with `closed`, but stay kept if there is a store. */
+  /** Takes an unsent message back: it is not sent (again), and forgotten by the store. One that is
+   * on its way may arrive all the same. `false` if there is none with this id. */
+  discard(id: string): boolean;
+  /** Ends everything; sends that are open fail with `closed`, but stay kept if there is a store.
+   * Calls over HTTP fail with `closed`. */
   close(): void;
-  /** Ends the session on the server, forgets what is unsent, and closes. */
+  /** Ends the session on the server, forgets everything that is kept for the account, and closes;
+   * also if the session has ended already. If the server cannot be reached, it rejects, and
+   * everything goes on. */
   signOut(): Promise<void>;
 
   me(): Promise<User>;

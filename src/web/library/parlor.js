@@ -8,28 +8,23 @@
 //
 // In this order: errors and bounds; `Core`, which decides everything and does nothing (frames,
 // commands and the time go in, effects come out); `Room` and `Parlor`, which do what it says; and
-// the stores that keep what is not sent yet. The protocol is the server's `protocol.md`.
+// the stores that keep what is not sent yet. The protocol is the server's `protocol.md`; what
+// applications may call and set is described in `parlor.d.ts`.
 
 /** Whatever goes wrong. `code` is for programs; the codes are listed in the README. */
 export class ParlorError extends Error {
   constructor(code, message, {fields = [], retryAfter, retryable = false, status, cause} = {}) {
     super(message, cause === undefined ? undefined : {cause});
     this.name = "ParlorError";
-    /** Like the server's codes, or one of the library's own. */
     this.code = code;
-    /** `[{field, message}]` where fields are at fault. */
     this.fields = fields;
-    /** Whether the same may succeed later. */
     this.retryable = retryable;
-    /** Milliseconds after which to try again, if the server told. */
     this.retryAfter = retryAfter;
-    /** Of the HTTP answer, if it was one. */
     this.status = status;
   }
 }
 
-/** Every bound and pause, each an option of the same name: `Bounds` in `parlor.d.ts` says of what.
- * Times are in milliseconds. */
+/** Every bound and pause, each an option of the same name. */
 export const DEFAULTS = Object.freeze({
   maxQueued: 1000,
   maxQueuedBytes: 2_097_152,
@@ -104,13 +99,13 @@ function errorOf(frame) {
 
 /**
  * The rules, without I/O: `step(now, input, ...)` takes in what happened and gives what is to be
- * done about it, in order; `wakeAt()` says when `step(now, "tick")` is due. For `Parlor` below and
- * for tests.
+ * done about it, in order; `wakeAt()` says when `step(now, "tick")` is due. For `Parlor` below.
  *
  * Effects, by their `do`: `connect` and `hangUp` {generation}, `transmit` {frame}, `resolve`
- * {room}, `page` {room, page}, `refresh` {number}, `load` {userId}, `save` {entry}, `forget` {entry}, `settle` {entry, receipt
- * | error}, `heard` {entry, receipt}, `message` {room, message}, `end` {room, error?},
- * `interrupt` {room, error}, `recovered` {room}, `event` {room?, type, detail}.
+ * {room}, `page` {room, page}, `refresh` {number}, `load` {userId}, `save` {entry}, `forget`
+ * {entry}, `settle` {entry, receipt | error}, `heard` {entry, receipt}, `message` {room,
+ * message}, `end` {room, error?}, `interrupt` {room, error}, `recovered` {room}, `event` {room?,
+ * type, detail}.
  */
 class Core {
   constructor({random, date, prefix, token, expiresAt, userId, cookie, bounds}) {
@@ -1052,35 +1047,26 @@ export class Room extends Emitter {
 
   get roomId() { return this.#state.roomId; }
   get state() { return this.#state.state; }
-  /** Seq of the last message that was handed on; to keep, with `log`, for a later `after`. */
   get cursor() { return this.#state.cursor; }
   get log() { return this.#state.log; }
   get people() { return new Map(this.#state.people); }
   get count() { return this.#state.count; }
   get unsent() { return this.#state.outbox.map(shown); }
 
-  /**
-   * Says something, once, however often the connection breaks. The promise settles when the message
-   * is on disk; its `heard` as soon as the room heard it; its `id` is the message's.
-   */
   send(text, {id} = {}) {
     return this.#say(this.#state, String(text), {id});
   }
 
-  /** Tells the others that this person is writing; call it at each keystroke. */
   typing() {
     this.#step("typing", this.#state);
   }
 
-  /** A page: `{messages, head, count, hasMore}`, oldest first. */
   history({before, after, limit} = {}) {
     const query = {before, after, limit};
     const path = pathOf(this.#state.roomId ?? this.address);
     return this.#request("GET", `${path}/messages`, {query});
   }
 
-  /** Stops hearing at once; settles when what was said is acknowledged and the room is left, or
-   * when another join takes it back. */
   leave() {
     if (this.#state.ended) return Promise.resolve();
     let settle;
@@ -1106,7 +1092,6 @@ export class Room extends Emitter {
     if (type === "message") this.#want();
   }
 
-  /** Messages, each handed on when it is pulled. One loop at a time. */
   [Symbol.asyncIterator]() {
     if (this.#iterating) throw new ParlorError("iterating", "the room is being iterated already");
     this.#iterating = true;
@@ -1203,7 +1188,6 @@ export class Parlor extends Emitter {
   #closing = new AbortController();
   #online = () => this.#step("wake");
 
-  /** Makes an account and goes in. */
   static signUp(url, credentials, options) {
     return enter(url, "/signup", credentials, options);
   }
@@ -1212,7 +1196,6 @@ export class Parlor extends Emitter {
     return enter(url, "/signin", credentials, options);
   }
 
-  /** With a `token`, or with `cookie: true` on the server's own pages. */
   constructor(url, {token, expiresAt, cookie = false, user, userId, ...given} = {}) {
     super();
     needToken(token, cookie);
@@ -1229,22 +1212,16 @@ export class Parlor extends Emitter {
     globalThis.addEventListener?.("online", this.#online);
   }
 
-  /** idle, connecting, open, waiting, renewing, unauthorized, failed, closed. */
   get state() { return this.#core.link; }
   get userId() { return this.#core.userId; }
   get log() { return this.#core.log; }
   get joined() { return [...this.#core.rooms.values()].map(({face}) => face); }
 
-  /** What has no ack yet, also of rooms that are not joined. */
   get unsent() {
     const outboxes = [...this.#core.rooms.values()].flatMap(({outbox}) => outbox);
     return [...this.#core.stored.values(), ...outboxes].map(shown);
   }
 
-  /**
-   * Enters a room, by its slug or id, and stays in it whatever happens to the connection. With
-   * `after`, everything behind that seq comes first (0: all of it); without, what is said from now.
-   */
   join(address, {after, log} = {}) {
     const {rooms, bounds, link} = this.#core;
     if (link === "closed") throw new ParlorError("closed", "this client was closed");
@@ -1282,26 +1259,21 @@ export class Parlor extends Emitter {
     return Object.assign(sending, {id: entry.id, heard: hearing});
   }
 
-  /** Comes back at once instead of waiting. */
   reconnect() { this.#step("reconnect"); }
 
-  /** After signing in again as the same account; without a token if a cookie has it. */
   useToken(token, {expiresAt} = {}) {
     needToken(token, this.#core.cookie);
     this.#step("useToken", token, expiresAt);
   }
 
-  /** From now on `rooms` events tell what changes in all rooms. */
   watch() { this.#step("watch"); }
 
-  /** Ends everything. What is unsent stays kept, if there is a store. */
   close() {
     globalThis.removeEventListener?.("online", this.#online);
     this.#step("close");
     this.#closing.abort(new ParlorError("closed", "this client was closed"));
   }
 
-  /** Ends the session on the server, forgets what is unsent, and closes. */
   async signOut() {
     // Before the server ends the connection with the session, as if it were a surprise.
     const pauses = ["connecting", "open", "waiting", "renewing"].includes(this.state);
@@ -1323,8 +1295,6 @@ export class Parlor extends Emitter {
     });
   }
 
-  /** Takes an unsent message back, also one that is kept for a room that is not joined. `false` if
-   * there is none with this id. */
   discard(id) {
     const found = this.unsent.some((entry) => entry.id === id);
     this.#step("discard", id);
@@ -1337,7 +1307,6 @@ export class Parlor extends Emitter {
   async createRoom(body) { return (await this.request("POST", "/rooms", {body})).room; }
   async deleteRoom(address) { await this.request("DELETE", pathOf(address)); }
 
-  /** Any call of the HTTP API; `path` is below `/api/v1`. */
   async request(method, path, {query, body} = {}) {
     if (this.#requests >= this.#core.bounds.maxRequests) {
       throw new ParlorError("queue_full", "too many calls at once", {retryable: true});
@@ -1664,9 +1633,8 @@ function problemOf(response, text) {
 
 /** Keeps it in this browser, across reloads. */
 export function indexedDbStore(indexedDB = globalThis.indexedDB, name = "parlor") {
-  const promise = (start) => new Promise(start);
   let opened; // Forgotten when it fails or ends: the next call opens it again.
-  const open = () => promise((resolve, reject) => {
+  const open = () => new Promise((resolve, reject) => {
     const request = indexedDB.open(name, 1);
     request.onupgradeneeded = () => {
       request.result.createObjectStore("unsent", {keyPath: ["scope", "key"]});
@@ -1690,7 +1658,7 @@ export function indexedDbStore(indexedDB = globalThis.indexedDB, name = "parlor"
     try {
       const transaction = (await opened).transaction("unsent", mode);
       const request = action(transaction.objectStore("unsent"));
-      return await promise((resolve, reject) => {
+      return await new Promise((resolve, reject) => {
         transaction.oncomplete = () => resolve(request.result);
         transaction.onabort = () => reject(transaction.error ?? aborted());
       });
