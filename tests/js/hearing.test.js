@@ -310,6 +310,22 @@ test("a page of an earlier connection counts for nothing", async () => {
     [["message", 1], ["retract", 0], ["message", 1_048_577]]);
 });
 
+test("a page that comes behind the end of a room, or a leave, is not handed on", async () => {
+  for (const leave of [(room) => { room.leave(); },
+    (room, socket) => socket.says({type: "left", roomId: 1, reason: "deleted"})]) {
+    const world = new World();
+    const {room, socket} = world.joined({maxQueued: 1});
+    for (const seq of [1, 2]) socket.chat(seq);
+    const heard = record(room, "message");
+    await settled();
+    assert.equal(world.calls.length, 1);
+    room.send("bye").catch(() => {});
+    leave(room, socket);
+    await answerPage(world, [2]);
+    assert.deepEqual(seqs(heard), [1]);
+  }
+});
+
 test("a room that nobody reads holds no more than its queue, and can be said to", async () => {
   const world = new World();
   const {room, socket} = world.joined({maxQueued: 2});

@@ -305,6 +305,7 @@ class Core {
     this.flight.clear();
     for (const room of this.rooms.values()) {
       Object.assign(room, {ref: null, joined: false, resumeAt: NEVER, holdUntil: NEVER});
+      room.filling = null;
       room.people.clear();
       room.count = 0;
       this.setRoom(room, "joining");
@@ -667,7 +668,7 @@ class Core {
   /** Nothing more is handed on; what is not acknowledged yet is waited for. */
   leave(room) {
     if (room.ended || room.leaving) return;
-    Object.assign(room, {leaving: true, queue: []});
+    Object.assign(room, {leaving: true, queue: [], filling: null});
     this.finish(room);
     this.leaveIfDone(room);
   }
@@ -687,7 +688,7 @@ class Core {
 
   end(room, {reason, error}) {
     if (room.ended) return;
-    Object.assign(room, {ended: {error}, joined: false, ref: null});
+    Object.assign(room, {ended: {error}, joined: false, ref: null, filling: null});
     this.rooms.delete(room.address);
     if (this.byId.get(room.roomId) === room) this.byId.delete(room.roomId);
     this.setRoom(room, "left");
@@ -1206,7 +1207,7 @@ export class Parlor extends Emitter {
     this.#timers = given.timers ?? systemTimers;
     this.#store = given.store === undefined ? defaultStore() : given.store;
     const {random = Math.random} = given;
-    const {now, date = now} = this.#timers;
+    const date = () => (this.#timers.date ? this.#timers.date() : this.#timers.now());
     const core = {token, expiresAt, cookie, userId: userId ?? user?.userId, bounds, random, date};
     this.#core = new Core({...core, prefix: prefixOf(given)});
     globalThis.addEventListener?.("online", this.#online);
