@@ -329,8 +329,13 @@ export interface ParlorEvents {
   error: ParlorError;
   /** The token was renewed. A cookie's client has none to tell. */
   token: {token: string | undefined; expiresAt: number | undefined};
+  /** What was kept of earlier pages is known, once for each client. These messages are of rooms that
+   * are not joined, and sent when they are: `join` their `room`, and `leave` it if only that is
+   * wanted. */
+  restored: {unsent: Unsent[]};
   /** After `watch`: all rooms, then those that changed, appeared or (`gone`) went. */
   rooms: {
+    /** These are all rooms, whole: they replace what was told before. */
     snapshot?: boolean;
     rooms: {
       roomId: number;
@@ -477,7 +482,8 @@ export class Parlor {
   reconnect(): void;
   /** After signing in again as the same account; with a cookie, without arguments. */
   useToken(token?: string, options?: {expiresAt?: number}): void;
-  /** From now on, `rooms` events tell what changes in all rooms. */
+  /** From now on, `rooms` events tell what changes in all rooms. If the server cannot tell at the
+   * moment, it is asked again by itself. */
   watch(): void;
   /** Ends everything; sends that are open fail with `closed`, but stay kept if there is a store. */
   close(): void;

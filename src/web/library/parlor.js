@@ -115,6 +115,10 @@ export class Core {
     this.joins = 0;
     this.order = 0;
     this.watching = false;
+    this.watches = 0;
+    this.watchFailures = 0;
+    this.watchAt = NEVER;
+    this.listing = null; // The answer to a watch while it comes: {ref, rooms}.
   }
 
   step(now, input, ...details) {
@@ -125,7 +129,7 @@ export class Core {
   }
 
   wakeAt() {
-    let at = Math.min(this.retryAt, this.pingAt, this.deadAt, this.refreshAt);
+    let at = Math.min(this.retryAt, this.pingAt, this.deadAt, this.refreshAt, this.watchAt);
     for (const room of this.rooms.values()) at = Math.min(at, room.resumeAt, room.holdUntil);
     return at;
   }
@@ -153,6 +157,7 @@ export class Core {
       this.transmit({type: "ping"});
     }
     if (this.now >= this.refreshAt) this.renew();
+    if (this.now >= this.watchAt) this.sendWatch();
     for (const room of this.rooms.values()) {
       if (this.now >= room.resumeAt) this.enter(room);
       if (this.now >= room.holdUntil) {
@@ -204,7 +209,7 @@ export class Core {
       case "typing": return room && this.event(room, "typing", strip(frame));
       case "error": return this.onError(room, frame);
       case "reconnect": this.hint = frame.afterMs; return undefined;
-      case "rooms": return this.event(null, "rooms", strip(frame));
+      case "rooms": return this.onRooms(frame);
       case "pong": case "refreshed": return undefined;
       default: // A message, or an event of a kind that came after this library.
         return room && Number.isSafeInteger(frame.seq) ? this.onEvent(room, frame) : undefined;
@@ -225,7 +230,7 @@ export class Core {
     this.setLink("open", {userId, log});
     // Without a known end, the token is renewed at once, which tells one.
     if (this.expiresAt === undefined && !this.refreshing) this.refreshAt = this.now;
-    if (this.watching) this.transmit({type: "watch"});
+    if (this.watching) this.sendWatch();
     for (const room of this.rooms.values()) this.enter(room);
     return undefined;
   }
@@ -269,7 +274,8 @@ export class Core {
 
   /** What was under way is so no longer: it is sent again under its id. */
   offline() {
-    this.pingAt = this.deadAt = this.retryAt = NEVER;
+    this.pingAt = this.deadAt = this.retryAt = this.watchAt = NEVER;
+    this.listing = null;
     this.inFlight = 0;
     for (const room of this.rooms.values()) {
       for (const entry of room.outbox) Object.assign(entry, {sent: false, accepted: false});
@@ -314,10 +320,38 @@ export class Core {
     }
   }
 
+  // ---- all rooms ----
+
   watch() {
-    if (this.link === "open" && !this.watching) this.transmit({type: "watch"});
+    if (this.link === "open" && !this.watching) this.sendWatch();
     this.watching = true;
     this.connect();
+  }
+
+  sendWatch() {
+    this.watches += 1;
+    this.watchAt = NEVER;
+    this.listing = {ref: `w${this.watches}`, rooms: []};
+    this.transmit({type: "watch", ref: this.listing.ref});
+  }
+
+  /** What answers a watch is told when it is whole: half of it would hide the other rooms. */
+  onRooms(frame) {
+    if (frame.ref === undefined) return this.event(null, "rooms", strip(frame));
+    if (frame.ref !== this.listing?.ref) return undefined;
+    const {rooms} = this.listing;
+    for (const room of frame.rooms) rooms.push(room);
+    if (frame.hasMore) return undefined;
+    this.listing = null;
+    this.watchFailures = 0;
+    return this.event(null, "rooms", {snapshot: true, rooms});
+  }
+
+  watchLater({retryAfter = 0}) {
+    const pause = Math.max(retryAfter, this.bounds.backoffMs) + this.backoff(this.watchFailures);
+    this.listing = null;
+    this.watchFailures += 1;
+    this.watchAt = this.now + pause;
   }
 
   // ---- the token ----
@@ -697,6 +731,8 @@ export class Core {
       room.ref = null;
       return error.retryable ? this.joinLater(room, error) : this.end(room, {error});
     }
+    const isOfWatch = this.listing && frame.ref === this.listing.ref;
+    if (isOfWatch && error.retryable) return this.watchLater(error);
     const entry = room?.outbox.find((entry) => entry.sent && entry.id === frame.id);
     if (entry) return this.onRefused(room, entry, error);
     return this.event(null, "error", error);
@@ -724,6 +760,7 @@ export class Core {
 
   /** What was kept for this account, in the order in which it was said. */
   restored(entries) {
+    if (this.link === "closed") return;
     this.loaded = true;
     const free = Math.max(this.bounds.maxUnsent - this.unsent, 0);
     for (const kept of entries.slice(0, free)) {
@@ -737,6 +774,8 @@ export class Core {
       this.adopt(room);
       this.pump(room);
     }
+    const unsent = [...this.stored.values()].map(shown);
+    this.event(null, "restored", {unsent});
   }
 
   save(entry) {
