@@ -12,8 +12,9 @@ test("heard first, then safe", async () => {
   const {room, socket} = world.joined();
   const told = record(room, "sending", "heard", "ack");
   const said = room.send("hi");
+  assert.match(said.id, /^me-[0-9a-z]{8}-00000001$/);
   assert.deepEqual(socket.of("chat"),
-    [{type: "chat", roomId: 1, message: "hi", id: "me-00000001"}]);
+    [{type: "chat", roomId: 1, message: "hi", id: said.id}]);
   assert.deepEqual(room.unsent, [{id: said.id, message: "hi", room: "1", heard: false}]);
   socket.hear(1, said.id);
   assert.deepEqual(await said.heard, {id: said.id, seq: 1, at: 1});

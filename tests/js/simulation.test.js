@@ -77,6 +77,16 @@ class ModelServer {
     for (const each of this.links) if (each.joined.has(roomId)) each.out.push(entry.frame);
   }
 
+  /** A page, as over HTTP: of what is committed, which everything is by the time of the answer. */
+  page(path) {
+    const {pathname, searchParams} = new URL(path, "http://host");
+    const room = this.rooms.get(Number(pathname.split("/")[2]));
+    this.commit(room);
+    const [after, limit] = ["after", "limit"].map((name) => Number(searchParams.get(name)));
+    const missed = room.log.filter(({seq}) => seq > after).map(({frame}) => frame);
+    return {messages: missed.slice(0, limit), hasMore: missed.length > limit};
+  }
+
   acknowledge({roomId}, entry) {
     for (const link of entry.waiting.splice(0)) {
       link.out.push({type: "ack", roomId, id: entry.id, seq: entry.seq, at: 0});
@@ -141,11 +151,18 @@ class Client {
       socket.known = true;
       this.server.accept(socket, this.userId);
     }
+    if (world.calls.length > 0 && dice.chance(0.5)) this.answer(world.calls.shift());
     const action = dice.whole(0, 9);
     if (action === 0) world.pass(dice.spread(1, 100));
     if (action === 1) this.say();
     if (action === 2 && this.ended.length > 0) this.ended.shift().end();
     if (action >= 3 && action <= 5) this.pull();
+  }
+
+  /** Some answers are lost. */
+  answer({path, answer}) {
+    if (this.dice.chance(0.1)) answer(503, {code: "unavailable", detail: "later"});
+    else answer(200, this.server.page(path));
   }
 
   say() {
