@@ -1,25 +1,23 @@
 // What the library really gives, written as TypeScript, so that the compiler compares it with what
 // `parlor.d.ts` says: a literal may neither lack a field that is declared nor have one that is not.
 
-import {Core, ParlorError} from "../../src/web/library/parlor.js";
+import {Parlor, ParlorError} from "../../src/web/library/parlor.js";
 
 /** Every event that is told while `conversation` runs: owner, then type, to the details. */
 export async function eventsOf(conversation) {
   const events = {ParlorEvents: {}, RoomEvents: {}};
-  const {step} = Core.prototype;
-  Core.prototype.step = function (...input) {
-    const effects = step.apply(this, input);
-    for (const {do: what, room, type, detail, message} of effects) {
-      const owner = events[room ? "RoomEvents" : "ParlorEvents"];
-      if (what === "event") (owner[type] ??= []).push(detail);
-      if (what === "message") (owner.message ??= []).push(message);
-    }
-    return effects;
+  const emitter = Object.getPrototypeOf(Parlor.prototype);
+  const emits = Object.getOwnPropertySymbols(emitter).find((key) => key.description === "emit");
+  const emit = emitter[emits];
+  emitter[emits] = function (type, detail) {
+    const owner = events[this instanceof Parlor ? "ParlorEvents" : "RoomEvents"];
+    (owner[type] ??= []).push(detail);
+    return emit.call(this, type, detail);
   };
   try {
     await conversation();
   } finally {
-    Core.prototype.step = step;
+    emitter[emits] = emit;
   }
   return events;
 }

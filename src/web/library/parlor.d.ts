@@ -340,6 +340,8 @@ export interface ParlorEvents {
   /** After `watch`: all rooms, then those that changed, appeared or (`gone`) went. */
   rooms: {
     snapshot?: boolean;
+    /** More of the same answer follow, in frames without `snapshot`. */
+    hasMore?: boolean;
     rooms: {
       roomId: number;
       slug?: string;
