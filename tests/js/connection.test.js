@@ -407,10 +407,72 @@ test("a watch is asked for on every connection", () => {
   world.socket.hello();
   parlor.watch();
   assert.equal(world.socket.of("watch").length, 1);
-  world.socket.says({type: "rooms", snapshot: true, rooms: [{roomId: 1, head: 5}]});
-  assert.deepEqual(told, [["rooms", {snapshot: true, rooms: [{roomId: 1, head: 5}]}]]);
+  world.socket.lists([{roomId: 1, head: 5}]);
+  world.socket.says({type: "rooms", rooms: [{roomId: 1, head: 6}]});
+  assert.deepEqual(told, [
+    ["rooms", {snapshot: true, rooms: [{roomId: 1, head: 5}]}],
+    ["rooms", {rooms: [{roomId: 1, head: 6}]}],
+  ]);
   world.socket.end();
   world.pass(500);
   world.socket.hello();
+  assert.equal(world.socket.of("watch").length, 1);
+});
+
+// A server whose storage fails in the middle of its answer tells nothing more until it is asked
+// again. That was done only on the next connection, and half a list was taken for all of it.
+test("a list of rooms that breaks off is asked for again, with growing pauses, and told whole", () => {
+  const world = new World();
+  const parlor = world.parlor({heartbeatMs: 1e9});
+  const told = record(parlor, "rooms", "error");
+  const asked = () => world.socket.of("watch").length;
+  const refuse = (rest = {}) => {
+    const {ref} = world.socket.of("watch").at(-1);
+    world.socket.refuse("unavailable", {roomId: undefined, ref, retryable: true, ...rest});
+  };
+  parlor.watch();
+  world.socket.hello();
+  const pauses = [];
+  for (let round = 0; round < 4; round += 1) {
+    world.socket.lists([{roomId: 1, head: 5}], {hasMore: true});
+    refuse();
+    pauses.push(world.next);
+    const before = asked();
+    world.pass(world.next - 1);
+    assert.equal(asked(), before);
+    world.pass(1);
+    assert.equal(asked(), before + 1);
+  }
+  assert.deepEqual(pauses, [250, 500, 1000, 2000]);
+  refuse({retryAfterMs: 3000});
+  assert.equal(world.next, 7000, "never before the server's own time");
+  world.pass(7000);
+  assert.equal(world.sockets.length, 1, "all on one connection");
+  const [stale] = world.socket.of("watch");
+  world.socket.says({type: "rooms", snapshot: true, rooms: [{roomId: 9}], ref: stale.ref});
+  assert.deepEqual(told, [], "no half of it");
+  world.socket.lists([{roomId: 1, head: 6}], {hasMore: true});
+  world.socket.lists([{roomId: 2, head: 0}], {snapshot: undefined});
+  const rooms = [{roomId: 1, head: 6}, {roomId: 2, head: 0}];
+  assert.deepEqual(told, [["rooms", {snapshot: true, rooms}]]);
+  refuse();
+  assert.equal(told.at(-1)[1].code, "unavailable", "of what was answered there is nothing to ask");
+  world.pass(1e6);
+  assert.equal(asked(), 6);
+});
+
+test("a connection that ends takes the half list with it, and the wish to ask again", () => {
+  const world = new World();
+  const parlor = world.parlor();
+  const told = record(parlor, "rooms");
+  parlor.watch();
+  world.socket.hello();
+  world.socket.lists([{roomId: 1}], {hasMore: true});
+  world.socket.end();
+  world.pass(500);
+  world.socket.hello();
+  world.socket.lists([{roomId: 2}]);
+  assert.deepEqual(told, [["rooms", {snapshot: true, rooms: [{roomId: 2}]}]]);
+  world.pass(20_000);
   assert.equal(world.socket.of("watch").length, 1);
 });

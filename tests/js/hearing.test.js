@@ -87,7 +87,8 @@ test("what an earlier join still brings comes again, and counts once", async () 
   assert.deepEqual(seqs(heard), [1]);
 });
 
-test("a head that is behind takes back what was above it", async () => {
+/** Of a room in which three messages were heard before the connection was lost. */
+async function backAfterThree() {
   const world = new World();
   const {room, socket} = world.joined();
   const told = record(room, "message", "retract");
@@ -96,6 +97,11 @@ test("a head that is behind takes back what was above it", async () => {
   socket.end();
   world.pass(500);
   world.socket.hello();
+  return {world, room, told};
+}
+
+test("a head that is behind takes back what was above it", async () => {
+  const {world, room, told} = await backAfterThree();
   world.socket.joined(1, {head: 1});
   assert.deepEqual(told.at(-1), ["retract", {after: 1, before: Infinity}]);
   assert.equal(room.cursor, 1);
@@ -104,14 +110,7 @@ test("a head that is behind takes back what was above it", async () => {
 });
 
 test("a gap that is named takes back what is held in it", async () => {
-  const world = new World();
-  const {room, socket} = world.joined();
-  const told = record(room, "message", "retract");
-  await settled();
-  for (const seq of [1, 2, 3]) socket.chat(seq);
-  socket.end();
-  world.pass(500);
-  world.socket.hello();
+  const {world, told} = await backAfterThree();
   assert.equal(world.socket.of("join_room")[0].after, 3);
   world.socket.joined(1, {head: 2_000_000});
   world.socket.chat(1_048_578, {prev: 1});
@@ -308,6 +307,22 @@ test("a page of an earlier connection counts for nothing", async () => {
   await answerPage(world, [1_048_577], {prev: 0});
   assert.deepEqual(told.map(([type, {seq, after}]) => [type, seq ?? after]),
     [["message", 1], ["retract", 0], ["message", 1_048_577]]);
+});
+
+test("a page that comes behind the end of a room, or a leave, is not handed on", async () => {
+  for (const leave of [(room) => { room.leave(); },
+    (room, socket) => socket.says({type: "left", roomId: 1, reason: "deleted"})]) {
+    const world = new World();
+    const {room, socket} = world.joined({maxQueued: 1});
+    for (const seq of [1, 2]) socket.chat(seq);
+    const heard = record(room, "message");
+    await settled();
+    assert.equal(world.calls.length, 1);
+    room.send("bye").catch(() => {});
+    leave(room, socket);
+    await answerPage(world, [2]);
+    assert.deepEqual(seqs(heard), [1]);
+  }
 });
 
 test("a room that nobody reads holds no more than its queue, and can be said to", async () => {

@@ -179,3 +179,27 @@ test("where a page may not store anything, it works without", () => {
     delete globalThis.indexedDB;
   }
 });
+
+// Messages of rooms that are never joined again took the places of those that are said now.
+test("what is kept for rooms that are not joined takes no places, and can go", async () => {
+  const [store, world] = [new Kept(), new World()];
+  for (const id of ["a", "b"]) {
+    const entry = {key: `gone ${id}`, id, text: id, address: "gone", roomId: 9, log: "log-1"};
+    await store.save("http://host:1 7", entry);
+  }
+  const {parlor, room, socket} = world.joined({store, maxUnsent: 2});
+  await settled();
+  assert.deepEqual(parlor.unsent.map(({id}) => id), ["a", "b"]);
+  const said = [room.send("c"), room.send("d")];
+  assert.equal(await codeOf(room.send("e")), "queue_full");
+  assert.deepEqual([parlor.discard("a"), parlor.discard("nothing")], [true, false]);
+  await settled();
+  assert.deepEqual(store.texts, ["b", "c", "d"]);
+  assert.equal(parlor.discard(said[0].id), true);
+  assert.deepEqual([await codeOf(said[0]), socket.said], ["discarded", ["c", "d"]]);
+  socket.ack(1, said[0].id);
+  socket.ack(2, said[1].id);
+  assert.equal((await said[1]).seq, 2);
+  await settled();
+  assert.deepEqual([store.texts, parlor.unsent.length], [["b"], 1]);
+});

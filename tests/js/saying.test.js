@@ -331,6 +331,33 @@ test("before it is known whose it is, nothing is kept", async () => {
   assert.deepEqual([...store.kept.values()].map(({text, userId}) => [text, userId]), [["a", 9]]);
 });
 
+test("what is kept of other rooms is told as soon as it is known, once", async () => {
+  const [store, world] = [new MapStore(), new World()];
+  const kept = {key: "k", id: "old-1", text: "a", address: "general", roomId: 3, order: 1};
+  store.kept.set("k", kept);
+  store.kept.set("l", {...kept, key: "l", id: "old-2", address: "1", roomId: 1});
+  const parlor = world.parlor({store});
+  const told = record(parlor, "restored");
+  parlor.join(1);
+  world.socket.hello();
+  assert.deepEqual(told, []);
+  await settled();
+  const unsent = [{id: "old-1", message: "a", room: "general", heard: false}];
+  assert.deepEqual(told, [["restored", {unsent}]]);
+  world.socket.end();
+  world.pass(500);
+  world.socket.hello();
+  await settled();
+  assert.equal(told.length, 1);
+  const closed = world.parlor({store});
+  const late = record(closed, "restored");
+  closed.join(2);
+  world.socket.hello();
+  closed.close();
+  await settled();
+  assert.deepEqual(late, []);
+});
+
 test("what is kept for a room that is not joined waits for it", async () => {
   const [store, world] = [new MapStore(), new World()];
   const kept = {key: "k", id: "old-1", text: "a", address: "general", roomId: 3, order: 1};

@@ -128,6 +128,12 @@ class FakeSocket {
     this.says({type: "joined", roomId, ...told, ref, ...rest});
   }
 
+  /** Answers the last watch, or goes on with the answer. */
+  lists(rooms, rest = {}) {
+    const {ref} = this.sent.findLast((frame) => frame.type === "watch");
+    this.says({type: "rooms", snapshot: true, rooms, ref, ...rest});
+  }
+
   chat(seq, rest = {}) {
     const said = {userId: 8, username: "bo", message: `m${seq}`, at: seq};
     this.says({type: "chat", roomId: 1, seq, ...said, ...rest});

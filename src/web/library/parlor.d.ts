@@ -337,8 +337,13 @@ export interface ParlorEvents {
   error: ParlorError;
   /** The token was renewed. A cookie's client has none to tell. */
   token: {token: string | undefined; expiresAt: number | undefined};
+  /** What was kept of earlier pages is known, once for each client. These messages are of rooms that
+   * are not joined, and sent when they are: `join` their `room`, and `leave` it if only that is
+   * wanted. */
+  restored: {unsent: Unsent[]};
   /** After `watch`: all rooms, then those that changed, appeared or (`gone`) went. */
   rooms: {
+    /** These are all rooms, whole: they replace what was told before. */
     snapshot?: boolean;
     /** More of the same answer follow, in frames without `snapshot`. */
     hasMore?: boolean;
@@ -506,7 +511,8 @@ export class Parlor {
   /** After signing in again as the same account; with a cookie, without arguments. Without
    * `expiresAt` the token is renewed at once. */
   useToken(token?: string, options?: {expiresAt?: number}): void;
-  /** From now on, `rooms` events tell what changes in all rooms. */
+  /** From now on, `rooms` events tell what changes in all rooms. If the server cannot tell at the
+   * moment, it is asked again by itself. */
   watch(): void;
   /** Takes an unsent message back: it is not sent (again), and forgotten by the store. One that is
    * on its way may arrive all the same. `false` if there is none with this id. */

@@ -139,6 +139,10 @@ class Core {
     this.joins = 0;
     this.order = 0;
     this.watching = false;
+    this.watches = 0;
+    this.watchFailures = 0;
+    this.watchAt = NEVER;
+    this.listing = null; // The answer to a watch while it comes: {ref, rooms}.
   }
 
   step(now, input, ...details) {
@@ -149,7 +153,7 @@ class Core {
   }
 
   wakeAt() {
-    let at = Math.min(this.retryAt, this.pingAt, this.deadAt, this.renewAt());
+    let at = Math.min(this.retryAt, this.pingAt, this.deadAt, this.renewAt(), this.watchAt);
     for (const room of this.rooms.values()) at = Math.min(at, room.resumeAt, room.holdUntil);
     for (const {answerBy} of this.flight.keys()) return Math.min(at, answerBy); // The first due.
     return at;
@@ -178,6 +182,7 @@ class Core {
       this.transmit({type: "ping"});
     }
     if (this.now >= this.renewAt()) this.renew();
+    if (this.now >= this.watchAt) this.sendWatch();
     this.askAgain();
     for (const room of this.rooms.values()) {
       if (this.now >= room.resumeAt) this.enter(room);
@@ -236,7 +241,7 @@ class Core {
       case "typing": return room && this.event(room, "typing", strip(frame));
       case "error": return this.onError(room, frame);
       case "reconnect": this.hint = frame.afterMs; return undefined;
-      case "rooms": return this.event(null, "rooms", strip(frame));
+      case "rooms": return this.onRooms(frame);
       case "pong": case "refreshed": return undefined;
       default: // A message, or an event of a kind that came after this library.
         return room && Number.isSafeInteger(frame.seq) ? this.onEvent(room, frame) : undefined;
@@ -256,7 +261,7 @@ class Core {
     // Another database may know another room by the same name.
     for (const room of this.rooms.values()) if (changed) this.unresolve(room);
     this.setLink("open", {userId, log});
-    if (this.watching) this.transmit({type: "watch"});
+    if (this.watching) this.sendWatch();
     for (const room of this.rooms.values()) this.enter(room);
     return undefined;
   }
@@ -300,11 +305,13 @@ class Core {
 
   /** What was under way is so no longer: it is sent again under its id. */
   offline() {
-    this.pingAt = this.deadAt = this.retryAt = NEVER;
+    this.pingAt = this.deadAt = this.retryAt = this.watchAt = NEVER;
+    this.listing = null;
     for (const entry of this.flight.keys()) entry.accepted = false;
     this.flight.clear();
     for (const room of this.rooms.values()) {
       Object.assign(room, {ref: null, joined: false, resumeAt: NEVER, holdUntil: NEVER});
+      room.filling = null;
       room.people.clear();
       room.count = 0;
       this.setRoom(room, "joining");
@@ -371,10 +378,37 @@ class Core {
     this.setLink("idle");
   }
 
+  // ---- all rooms ----
+
   watch() {
-    if (this.link === "open" && !this.watching) this.transmit({type: "watch"});
+    if (this.link === "open" && !this.watching) this.sendWatch();
     this.watching = true;
     this.connect();
+  }
+
+  sendWatch() {
+    this.watches += 1;
+    this.watchAt = NEVER;
+    this.listing = {ref: `w${this.watches}`, rooms: []};
+    this.transmit({type: "watch", ref: this.listing.ref});
+  }
+
+  /** What answers a watch is told when it is whole: half of it would hide the other rooms. */
+  onRooms(frame) {
+    if (frame.ref === undefined) return this.event(null, "rooms", strip(frame));
+    if (frame.ref !== this.listing?.ref) return undefined;
+    const {rooms} = this.listing;
+    for (const room of frame.rooms) rooms.push(room);
+    if (frame.hasMore) return undefined;
+    this.listing = null;
+    this.watchFailures = 0;
+    return this.event(null, "rooms", {snapshot: true, rooms});
+  }
+
+  watchLater(error) {
+    this.listing = null;
+    this.watchAt = this.now + this.pauseAfter(this.watchFailures, error);
+    this.watchFailures += 1;
   }
 
   // ---- the token ----
@@ -667,7 +701,7 @@ class Core {
   /** Nothing more is handed on; what is not acknowledged yet is waited for. */
   leave(room) {
     if (room.ended || room.leaving) return;
-    Object.assign(room, {leaving: true, queue: []});
+    Object.assign(room, {leaving: true, queue: [], filling: null});
     this.finish(room);
     this.leaveIfDone(room);
   }
@@ -687,7 +721,7 @@ class Core {
 
   end(room, {reason, error}) {
     if (room.ended) return;
-    Object.assign(room, {ended: {error}, joined: false, ref: null});
+    Object.assign(room, {ended: {error}, joined: false, ref: null, filling: null});
     this.rooms.delete(room.address);
     if (this.byId.get(room.roomId) === room) this.byId.delete(room.roomId);
     this.setRoom(room, "left");
@@ -848,6 +882,8 @@ class Core {
       room.ref = null;
       return error.retryable ? this.joinLater(room, error) : this.end(room, {error});
     }
+    const isOfWatch = this.listing && frame.ref === this.listing.ref;
+    if (isOfWatch && error.retryable) return this.watchLater(error);
     const entry = room?.outbox.find((entry) => this.flight.has(entry) && entry.id === frame.id);
     if (entry) return this.onRefused(room, entry, error);
     if (this.flight.size === 1 && isUnreadable(frame)) {
@@ -893,6 +929,7 @@ class Core {
 
   /** What was kept for this account, in the order in which it was said. */
   restored(entries) {
+    if (this.link === "closed") return;
     this.loaded = true;
     for (const kept of entries.slice(0, this.bounds.maxUnsent)) {
       this.order = Math.max(this.order, kept.order);
@@ -904,6 +941,8 @@ class Core {
       this.adopt(room);
       this.pump(room);
     }
+    const unsent = [...this.stored.values()].map(shown);
+    this.event(null, "restored", {unsent});
   }
 
   save(entry) {
@@ -1207,7 +1246,7 @@ export class Parlor extends Emitter {
     this.#timers = given.timers ?? systemTimers;
     this.#store = given.store === undefined ? defaultStore() : given.store;
     const {random = Math.random} = given;
-    const {now, date = now} = this.#timers;
+    const date = () => (this.#timers.date ? this.#timers.date() : this.#timers.now());
     const core = {token, expiresAt, cookie, userId: userId ?? user?.userId, bounds, random, date};
     this.#core = new Core({...core, prefix: prefixOf(given)});
     globalThis.addEventListener?.("online", this.#online);
