@@ -124,7 +124,8 @@ class FakeSocket {
   /** Answers the last join of the room. */
   joined(roomId, {head = 0, ...rest} = {}) {
     const {ref} = this.sent.findLast((frame) => frame.type === "join_room");
-    this.says({type: "joined", roomId, head, first: 1, count: head, ref, ...rest});
+    const told = {head, first: 1, count: head, delivery: "immediate"};
+    this.says({type: "joined", roomId, ...told, ref, ...rest});
   }
 
   /** Answers the last watch, or goes on with the answer. */

@@ -345,6 +345,8 @@ export interface ParlorEvents {
   rooms: {
     /** These are all rooms, whole: they replace what was told before. */
     snapshot?: boolean;
+    /** More of the same answer follow, in frames without `snapshot`. */
+    hasMore?: boolean;
     rooms: {
       roomId: number;
       slug?: string;

@@ -1200,6 +1200,7 @@ export class Room extends Emitter {
       else first?.resolve({value: undefined, done: true});
       for (const {resolve} of others) resolve({value: undefined, done: true});
       if (first) this.#iterating = false;
+      this.#want(); // Nobody pulls any more, should a leave be taken back.
     },
     left: () => this.#settleLeave(),
   };
