@@ -88,21 +88,61 @@ test("after a fatal close nothing comes back by itself, and nobody waits in vain
   assert.equal(world.sockets.length, 2);
 });
 
-test("what an old connection still says, and its late close, count for nothing", () => {
+test("what an old connection still says, and its late close, count for nothing", async () => {
   const world = new World();
   const {parlor, room, socket: old} = world.joined();
-  const heard = record(room, "message");
+  const {onmessage, onclose} = old;
+  const heard = record(room, "message", "left");
+  await settled(); // From here on, listeners are handed on what comes.
+  old.chat(1);
+  const said = room.send("mine");
   world.pass(50_000); // Silence: given up.
   assert.ok(old.closing);
   world.pass(0);
   assert.equal(world.sockets.length, 2);
+  // Should the library have taken its listeners off, what decides must not rely on it.
+  Object.assign(old, {onmessage, onclose});
+  old.hello({log: "log-of-another-database"});
+  assert.deepEqual([parlor.state, parlor.log], ["connecting", "log-1"]);
   world.socket.hello();
-  world.socket.joined(1);
-  old.chat(5);
+  world.socket.joined(1, {head: 3});
+  old.chat(4);
+  old.refuse("forbidden", {id: said.id});
   old.says({type: "left", roomId: 1, reason: "deleted"});
+  for (const seq of [2, 3, 4]) world.socket.chat(seq);
+  assert.deepEqual(heard.map(([, {seq}]) => seq), [1, 2, 3, 4], "each from the new one");
   old.end(4401);
-  assert.deepEqual([parlor.state, room.state, heard.length], ["open", "live", 0]);
-  assert.equal(world.sockets.length, 2);
+  world.pass(0);
+  assert.deepEqual([parlor.state, room.state, world.sockets.length], ["open", "live", 2]);
+  assert.deepEqual(room.unsent.map(({id}) => id), [said.id]);
+});
+
+test("a connection that ended while another opens does not end that one", () => {
+  const world = new World();
+  const {parlor, socket: old} = world.joined();
+  const {onclose} = old;
+  world.pass(50_000);
+  world.pass(0);
+  Object.assign(old, {onclose});
+  old.end(1008);
+  assert.deepEqual([parlor.state, world.sockets.length], ["connecting", 2]);
+  world.socket.hello();
+  world.pass(10_000);
+  assert.deepEqual([parlor.state, world.sockets.length], ["open", 2]);
+});
+
+test("a server's hint counts for the close that follows, and for no later one", () => {
+  const world = new World();
+  const {parlor, socket} = world.joined();
+  const states = record(parlor, "state");
+  const pause = () => states.findLast(([, {state}]) => state === "waiting")[1].retryInMs;
+  socket.says({type: "reconnect", afterMs: 7000});
+  socket.end(1012);
+  assert.equal(pause(), 7000);
+  world.pass(7000);
+  world.socket.hello();
+  world.socket.end(1006);
+  assert.equal(pause(), 500, "by its own rules again");
 });
 
 test("silence is asked about, and a dead connection given up at once", () => {
@@ -367,10 +407,72 @@ test("a watch is asked for on every connection", () => {
   world.socket.hello();
   parlor.watch();
   assert.equal(world.socket.of("watch").length, 1);
-  world.socket.says({type: "rooms", snapshot: true, rooms: [{roomId: 1, head: 5}]});
-  assert.deepEqual(told, [["rooms", {snapshot: true, rooms: [{roomId: 1, head: 5}]}]]);
+  world.socket.lists([{roomId: 1, head: 5}]);
+  world.socket.says({type: "rooms", rooms: [{roomId: 1, head: 6}]});
+  assert.deepEqual(told, [
+    ["rooms", {snapshot: true, rooms: [{roomId: 1, head: 5}]}],
+    ["rooms", {rooms: [{roomId: 1, head: 6}]}],
+  ]);
   world.socket.end();
   world.pass(500);
   world.socket.hello();
+  assert.equal(world.socket.of("watch").length, 1);
+});
+
+// A server whose storage fails in the middle of its answer tells nothing more until it is asked
+// again. That was done only on the next connection, and half a list was taken for all of it.
+test("a list of rooms that breaks off is asked for again, with growing pauses, and told whole", () => {
+  const world = new World();
+  const parlor = world.parlor({heartbeatMs: 1e9});
+  const told = record(parlor, "rooms", "error");
+  const asked = () => world.socket.of("watch").length;
+  const refuse = (rest = {}) => {
+    const {ref} = world.socket.of("watch").at(-1);
+    world.socket.refuse("unavailable", {roomId: undefined, ref, retryable: true, ...rest});
+  };
+  parlor.watch();
+  world.socket.hello();
+  const pauses = [];
+  for (let round = 0; round < 4; round += 1) {
+    world.socket.lists([{roomId: 1, head: 5}], {hasMore: true});
+    refuse();
+    pauses.push(world.next);
+    const before = asked();
+    world.pass(world.next - 1);
+    assert.equal(asked(), before);
+    world.pass(1);
+    assert.equal(asked(), before + 1);
+  }
+  assert.deepEqual(pauses, [250, 500, 1000, 2000]);
+  refuse({retryAfterMs: 3000});
+  assert.equal(world.next, 4000, "never before the server's own time");
+  world.pass(7000);
+  assert.equal(world.sockets.length, 1, "all on one connection");
+  const [stale] = world.socket.of("watch");
+  world.socket.says({type: "rooms", snapshot: true, rooms: [{roomId: 9}], ref: stale.ref});
+  assert.deepEqual(told, [], "no half of it");
+  world.socket.lists([{roomId: 1, head: 6}], {hasMore: true});
+  world.socket.lists([{roomId: 2, head: 0}], {snapshot: undefined});
+  const rooms = [{roomId: 1, head: 6}, {roomId: 2, head: 0}];
+  assert.deepEqual(told, [["rooms", {snapshot: true, rooms}]]);
+  refuse();
+  assert.equal(told.at(-1)[1].code, "unavailable", "of what was answered there is nothing to ask");
+  world.pass(1e6);
+  assert.equal(asked(), 6);
+});
+
+test("a connection that ends takes the half list with it, and the wish to ask again", () => {
+  const world = new World();
+  const parlor = world.parlor();
+  const told = record(parlor, "rooms");
+  parlor.watch();
+  world.socket.hello();
+  world.socket.lists([{roomId: 1}], {hasMore: true});
+  world.socket.end();
+  world.pass(500);
+  world.socket.hello();
+  world.socket.lists([{roomId: 2}]);
+  assert.deepEqual(told, [["rooms", {snapshot: true, rooms: [{roomId: 2}]}]]);
+  world.pass(20_000);
   assert.equal(world.socket.of("watch").length, 1);
 });

@@ -87,7 +87,8 @@ test("what an earlier join still brings comes again, and counts once", async () 
   assert.deepEqual(seqs(heard), [1]);
 });
 
-test("a head that is behind takes back what was above it", async () => {
+/** Of a room in which three messages were heard before the connection was lost. */
+async function backAfterThree() {
   const world = new World();
   const {room, socket} = world.joined();
   const told = record(room, "message", "retract");
@@ -96,6 +97,11 @@ test("a head that is behind takes back what was above it", async () => {
   socket.end();
   world.pass(500);
   world.socket.hello();
+  return {world, room, told};
+}
+
+test("a head that is behind takes back what was above it", async () => {
+  const {world, room, told} = await backAfterThree();
   world.socket.joined(1, {head: 1});
   assert.deepEqual(told.at(-1), ["retract", {after: 1, before: Infinity}]);
   assert.equal(room.cursor, 1);
@@ -104,14 +110,7 @@ test("a head that is behind takes back what was above it", async () => {
 });
 
 test("a gap that is named takes back what is held in it", async () => {
-  const world = new World();
-  const {room, socket} = world.joined();
-  const told = record(room, "message", "retract");
-  await settled();
-  for (const seq of [1, 2, 3]) socket.chat(seq);
-  socket.end();
-  world.pass(500);
-  world.socket.hello();
+  const {world, told} = await backAfterThree();
   assert.equal(world.socket.of("join_room")[0].after, 3);
   world.socket.joined(1, {head: 2_000_000});
   world.socket.chat(1_048_578, {prev: 1});
@@ -233,19 +232,97 @@ test("a join that is put off comes later; one that is refused ends the room", as
   assert.deepEqual([await pulled, room.state], ["too_many_rooms", "left"]);
 });
 
-test("a full queue lets go of what comes, and asks for it again when it is empty", async () => {
+/** Answers the last call over HTTP with a page of these. */
+function answerPage(world, seqs, {hasMore = false, ...rest} = {}) {
+  const messages = seqs.map((seq) =>
+    ({roomId: 1, seq, userId: 8, username: "bo", message: `m${seq}`, at: seq, ...rest}));
+  return world.calls.at(-1).answer(200, {messages, head: 0, count: 0, hasMore});
+}
+
+// It was asked for by a join, which brought everything from there again: 20,000 messages that were
+// read one by one took 200,000 frames.
+test("a full queue lets go of what comes, and asks for it by pages when it is empty", async () => {
   const world = new World();
   const {room, socket} = world.joined({maxQueued: 3});
   const pull = room[Symbol.asyncIterator]();
+  const pulls = async (...seqs) => {
+    for (const seq of seqs) assert.equal((await pull.next()).value.seq, seq);
+  };
   for (const seq of [1, 2, 3, 4, 5]) socket.chat(seq);
-  for (const seq of [1, 2]) assert.equal((await pull.next()).value.seq, seq);
-  assert.equal(socket.of("join_room").length, 1);
-  assert.equal((await pull.next()).value.seq, 3);
-  assert.equal(socket.of("join_room")[1].after, 3);
+  assert.equal(room.state, "catching-up");
+  await pulls(1, 2);
+  assert.equal(world.calls.length, 0);
+  await pulls(3);
+  assert.equal(world.calls[0].path, "/rooms/1/messages?after=3&limit=3");
   socket.chat(6);
-  socket.joined(1, {head: 6});
-  for (const seq of [4, 5, 6]) socket.chat(seq);
-  for (const seq of [4, 5, 6]) assert.equal((await pull.next()).value.seq, seq);
+  await answerPage(world, [4, 5, 6], {hasMore: true});
+  socket.chat(7);
+  await pulls(4, 5, 6);
+  assert.equal(world.calls[1].path, "/rooms/1/messages?after=6&limit=3");
+  await answerPage(world, [7]);
+  await pulls(7);
+  assert.equal(socket.of("join_room").length, 2);
+  assert.equal(socket.of("join_room")[1].after, 7);
+  socket.chat(8);
+  socket.joined(1, {head: 8});
+  assert.equal(room.state, "catching-up");
+  socket.chat(8);
+  socket.chat(9);
+  assert.equal(room.state, "live");
+  await pulls(8, 9);
+  assert.equal(world.calls.length, 2);
+});
+
+test("a page that cannot be had now is asked for later, or by a join", async () => {
+  const world = new World();
+  const {room, socket} = world.joined({maxQueued: 1});
+  for (const seq of [1, 2]) socket.chat(seq);
+  const heard = record(room, "message");
+  await settled();
+  assert.deepEqual([seqs(heard), world.calls.length], [[1], 1]);
+  await world.calls[0].answer(503, {code: "unavailable", detail: "later"});
+  world.pass(500);
+  assert.equal("after" in socket.of("join_room")[1], false, "nothing is sent again for it");
+  socket.joined(1, {head: 2});
+  await world.calls[1].answer(404, {code: "not_found", detail: "an old server"});
+  assert.equal(socket.of("join_room")[2].after, 1);
+  socket.joined(1, {head: 2});
+  socket.chat(2);
+  assert.deepEqual(seqs(heard), [1, 2]);
+});
+
+test("a page of an earlier connection counts for nothing", async () => {
+  const world = new World();
+  const {room, socket} = world.joined({maxQueued: 1});
+  for (const seq of [1, 2]) socket.chat(seq);
+  const told = record(room, "message", "retract");
+  await settled();
+  socket.end();
+  world.pass(500);
+  world.socket.hello();
+  world.socket.joined(1, {head: 2_000_000});
+  const messages = [{roomId: 1, seq: 2, message: "lost"}];
+  await world.calls[0].answer(200, {messages, hasMore: true});
+  assert.equal(world.calls[1].path, "/rooms/1/messages?after=1&limit=1");
+  await answerPage(world, [1_048_577], {prev: 0});
+  assert.deepEqual(told.map(([type, {seq, after}]) => [type, seq ?? after]),
+    [["message", 1], ["retract", 0], ["message", 1_048_577]]);
+});
+
+test("a page that comes behind the end of a room, or a leave, is not handed on", async () => {
+  for (const leave of [(room) => { room.leave(); },
+    (room, socket) => socket.says({type: "left", roomId: 1, reason: "deleted"})]) {
+    const world = new World();
+    const {room, socket} = world.joined({maxQueued: 1});
+    for (const seq of [1, 2]) socket.chat(seq);
+    const heard = record(room, "message");
+    await settled();
+    assert.equal(world.calls.length, 1);
+    room.send("bye").catch(() => {});
+    leave(room, socket);
+    await answerPage(world, [2]);
+    assert.deepEqual(seqs(heard), [1]);
+  }
 });
 
 test("a room that nobody reads holds no more than its queue, and can be said to", async () => {
@@ -258,7 +335,57 @@ test("a room that nobody reads holds no more than its queue, and can be said to"
   const heard = record(room, "message");
   await settled();
   assert.deepEqual(seqs(heard), [1, 2]);
-  assert.equal(socket.of("join_room")[1].after, 2);
+  assert.equal(world.calls[0].path, "/rooms/1/messages?after=2&limit=2");
+});
+
+test("what waits is bounded by its size, too", async () => {
+  const world = new World();
+  const {room, socket} = world.joined({maxQueuedBytes: 100});
+  for (let seq = 1; seq < 10; seq += 1) socket.chat(seq, {message: "x".repeat(20)});
+  const heard = record(room, "message");
+  await settled();
+  assert.deepEqual(seqs(heard), [1, 2, 3]);
+  assert.equal(world.calls[0].path, "/rooms/1/messages?after=3&limit=200");
+});
+
+// Each return of the connection brought everything since the first join again, to nobody.
+test("who does not read is sent nothing again, and loses nothing", async () => {
+  const world = new World();
+  const {room, socket} = world.joined({}, {after: 5, head: 5});
+  const told = record(room, "retract", "reset", "joined");
+  for (const seq of [6, 7]) socket.chat(seq);
+  const back = (head, rest) => {
+    world.socket.end();
+    world.pass(30_000);
+    world.socket.hello(rest);
+    assert.equal("after" in world.socket.of("join_room")[0], false);
+    world.socket.joined(1, {head});
+  };
+  back(8);
+  assert.deepEqual([room.cursor, room.state], [5, "catching-up"]);
+  back(4);
+  assert.deepEqual(told.at(-2), ["retract", {after: 4, before: Infinity}]);
+  assert.deepEqual([room.cursor, room.state], [4, "live"]);
+  back(6);
+  const heard = record(room, "message");
+  await settled();
+  assert.equal(world.calls[0].path, "/rooms/1/messages?after=4&limit=200");
+  await answerPage(world, [1_048_577], {prev: 4});
+  assert.equal(world.socket.of("join_room")[1].after, 1_048_577);
+  world.socket.joined(1, {head: 1_048_577});
+  assert.deepEqual([seqs(heard), room.state], [[1_048_577], "live"]);
+});
+
+test("another database is noticed also by who does not read", () => {
+  const world = new World();
+  const {room, socket} = world.joined({}, {after: 5, head: 5});
+  const told = record(room, "reset");
+  socket.end();
+  world.pass(500);
+  world.socket.hello({log: "log-2"});
+  world.socket.joined(1, {head: 9});
+  assert.deepEqual(told, [["reset", {log: "log-2"}]]);
+  assert.equal(world.socket.of("join_room")[1].after, 0);
 });
 
 test("rooms at once are bounded", () => {
@@ -297,7 +424,7 @@ test("a room that is deleted is read to its end", async () => {
   const told = record(room, "left");
   for (const seq of [1, 2]) socket.chat(seq);
   socket.says({type: "left", roomId: 1, reason: "deleted"});
-  assert.deepEqual(told, [["left", {reason: "deleted", error: undefined}]]);
+  assert.deepEqual(told, [["left", {reason: "deleted"}]]);
   const read = [];
   for await (const {seq} of room) read.push(seq);
   assert.deepEqual(read, [1, 2]);
@@ -382,9 +509,15 @@ test("typing is told at most once a second", () => {
   assert.equal(socket.of("typing").length, 2);
   socket.says({type: "typing", roomId: 1, userId: 8, username: "bo"});
   assert.deepEqual(told, [["typing", {roomId: 1, userId: 8, username: "bo"}]]);
+  world.pass(1000);
   socket.end();
-  world.pass(100);
   room.typing();
+  world.pass(500);
+  world.socket.hello();
+  world.socket.joined(1);
+  assert.equal(world.socket.of("typing").length, 0, "what could not be told is not told late");
+  room.typing();
+  assert.equal(world.socket.of("typing").length, 1, "nor does it count");
 });
 
 test("pages of history are asked for over HTTP", async () => {

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {indexedDbStore} from "../../src/web/library/parlor.js";
 import {World, codeOf, record, settled} from "./world.js";
 
 const ids = (socket) => socket.of("chat").map(({id}) => id);
@@ -13,8 +12,9 @@ test("heard first, then safe", async () => {
   const {room, socket} = world.joined();
   const told = record(room, "sending", "heard", "ack");
   const said = room.send("hi");
+  assert.match(said.id, /^me-[0-9a-z]{8}-00000001$/);
   assert.deepEqual(socket.of("chat"),
-    [{type: "chat", roomId: 1, message: "hi", id: "me-00000001"}]);
+    [{type: "chat", roomId: 1, message: "hi", id: said.id}]);
   assert.deepEqual(room.unsent, [{id: said.id, message: "hi", room: "1", heard: false}]);
   socket.hear(1, said.id);
   assert.deepEqual(await said.heard, {id: said.id, seq: 1, at: 1});
@@ -331,6 +331,33 @@ test("before it is known whose it is, nothing is kept", async () => {
   assert.deepEqual([...store.kept.values()].map(({text, userId}) => [text, userId]), [["a", 9]]);
 });
 
+test("what is kept of other rooms is told as soon as it is known, once", async () => {
+  const [store, world] = [new MapStore(), new World()];
+  const kept = {key: "k", id: "old-1", text: "a", address: "general", roomId: 3, order: 1};
+  store.kept.set("k", kept);
+  store.kept.set("l", {...kept, key: "l", id: "old-2", address: "1", roomId: 1});
+  const parlor = world.parlor({store});
+  const told = record(parlor, "restored");
+  parlor.join(1);
+  world.socket.hello();
+  assert.deepEqual(told, []);
+  await settled();
+  const unsent = [{id: "old-1", message: "a", room: "general", heard: false}];
+  assert.deepEqual(told, [["restored", {unsent}]]);
+  world.socket.end();
+  world.pass(500);
+  world.socket.hello();
+  await settled();
+  assert.equal(told.length, 1);
+  const closed = world.parlor({store});
+  const late = record(closed, "restored");
+  closed.join(2);
+  world.socket.hello();
+  closed.close();
+  await settled();
+  assert.deepEqual(late, []);
+});
+
 test("what is kept for a room that is not joined waits for it", async () => {
   const [store, world] = [new MapStore(), new World()];
   const kept = {key: "k", id: "old-1", text: "a", address: "general", roomId: 3, order: 1};
@@ -372,44 +399,4 @@ test("signing out forgets what is unsent", async () => {
   await world.calls[0].answer(204);
   await leaving;
   assert.deepEqual([await said, store.kept.size, parlor.state], ["closed", 0, "closed"]);
-});
-
-/** As much of IndexedDB as a store asks for; keys are arrays, compared as texts. */
-function fakeIndexedDb() {
-  const rows = new Map();
-  const answer = (result) => {
-    const request = {result};
-    queueMicrotask(() => request.onsuccess());
-    return request;
-  };
-  const objects = {
-    put: (row) => answer(rows.set(JSON.stringify([row.scope, row.key]), row)),
-    delete: (key) => answer(rows.delete(JSON.stringify(key))),
-    getAll: ({lower: [scope]}) => answer([...rows.values()].filter((row) => row.scope === scope)),
-  };
-  const database = {
-    createObjectStore: (name, {keyPath}) => assert.deepEqual(keyPath, ["scope", "key"]),
-    transaction: () => ({objectStore: () => objects}),
-  };
-  return {
-    open() {
-      const request = {result: database};
-      queueMicrotask(() => { request.onupgradeneeded(); request.onsuccess(); });
-      return request;
-    },
-  };
-}
-
-test("the browser's store keeps accounts apart", async () => {
-  globalThis.IDBKeyRange = {bound: (lower, upper) => ({lower, upper})};
-  try {
-    const store = indexedDbStore(fakeIndexedDb());
-    await store.save("a", {key: "k1", text: "one"});
-    await store.save("b", {key: "k2", text: "two"});
-    assert.deepEqual(await store.load("a"), [{key: "k1", text: "one"}]);
-    await store.remove("a", "k1");
-    assert.deepEqual([await store.load("a"), (await store.load("b")).length], [[], 1]);
-  } finally {
-    delete globalThis.IDBKeyRange;
-  }
 });

@@ -109,11 +109,11 @@ class FakeSocket {
   /** The connection ends; also an old one of which nobody waits for it any more. */
   end(code = 1006) {
     this.readyState = 3;
-    this.onclose({code});
+    this.onclose?.({code});
   }
 
   says(frame) {
-    this.onmessage({data: JSON.stringify(frame)});
+    this.onmessage?.({data: JSON.stringify(frame)});
   }
 
   hello({userId = 7, log = "log-1", heartbeatMs = 25_000, limits = LIMITS} = {}) {
@@ -124,7 +124,14 @@ class FakeSocket {
   /** Answers the last join of the room. */
   joined(roomId, {head = 0, ...rest} = {}) {
     const {ref} = this.sent.findLast((frame) => frame.type === "join_room");
-    this.says({type: "joined", roomId, head, first: 1, count: head, ref, ...rest});
+    const told = {head, first: 1, count: head, delivery: "immediate"};
+    this.says({type: "joined", roomId, ...told, ref, ...rest});
+  }
+
+  /** Answers the last watch, or goes on with the answer. */
+  lists(rooms, rest = {}) {
+    const {ref} = this.sent.findLast((frame) => frame.type === "watch");
+    this.says({type: "rooms", snapshot: true, rooms, ref, ...rest});
   }
 
   chat(seq, rest = {}) {

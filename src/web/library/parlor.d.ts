@@ -36,6 +36,8 @@ export type ErrorCode =
   | "already_joined"
   /** The client was closed. */
   | "closed"
+  /** `discard` took the message back. */
+  | "discarded"
   /** An HTTP error without a code, from something between here and the server. */
   | "http"
   /** A room is iterated by one loop at a time. */
@@ -46,11 +48,13 @@ export type ErrorCode =
   | "network"
   /** This runtime has no `WebSocket`, and none was given. */
   | "no_websocket"
+  /** The message was said to another database than the server has now. */
+  | "other_database"
   /** The new token is another account's. */
   | "other_user"
   /** The server closed the connection for a fault of this client. */
   | "protocol"
-  /** A bound of this client: `maxUnsent` or `maxRequests`. */
+  /** A bound of this client: `maxUnsent`, `maxUnsentBytes` or `maxRequests`. */
   | "queue_full"
   /** The store of unsent messages failed; everything else goes on. */
   | "store";
@@ -177,7 +181,7 @@ export interface Unsent {
 
 /**
  * - `joining`: not in the room at the moment, but it will be;
- * - `catching-up`: what was missed is still coming;
+ * - `catching-up`: what was missed is still coming, or waits until it is wanted;
  * - `live`: what comes is what is said now;
  * - `left`: for good.
  */
@@ -218,7 +222,8 @@ export interface RoomEvents {
   reset: {log: string};
   presence: Presence;
   typing: Person & {roomId: number};
-  /** Of own messages, in this order; the last two are the outcome. */
+  /** Of own messages, in this order; the last two are the outcome. A promise that fails with
+   * `closed`, `other_database` or what made the client fail has none: the message stays kept. */
   sending: {id: string; message: string};
   heard: Heard;
   ack: Receipt;
@@ -249,7 +254,7 @@ export class Room implements AsyncIterable<Message> {
   /** Seq of the last message handed on. To go on from there another time, keep it with `log`. */
   readonly cursor: number | undefined;
   readonly log: string | undefined;
-  /** Who is here, as far as names are told: userId to username. */
+  /** Who is here, as far as names are told: userId to username. Empty while not in the room. */
   readonly people: Map<number, string>;
   /** How many are here. */
   readonly count: number;
@@ -257,13 +262,15 @@ export class Room implements AsyncIterable<Message> {
   readonly unsent: Unsent[];
 
   /**
-   * Says something, once, however often the connection breaks meanwhile.
+   * Says something, once, however often the connection breaks meanwhile. Whoever does not wait for
+   * the promise takes its failure: `room.send(text).catch(() => {})`.
    *
    * Rejects with a `ParlorError`: `queue_full` at once if too much is unsent, `message_too_large`,
    * `id_conflict`, `invalid` and so on if the server refuses it for good, `left` or `closed`. What
    * can be tried again is tried again by itself.
    *
-   * @param options.id 1 to 64 bytes, unique for this account and room; by default one is made.
+   * @param options.id 1 to 64 bytes without control characters, unique for this account and room;
+   *   by default one is made.
    */
   send(text: string, options?: {id?: string}): Sending;
 
@@ -276,7 +283,8 @@ export class Room implements AsyncIterable<Message> {
    */
   history(query?: {before?: number; after?: number; limit?: number}): Promise<Page>;
 
-  /** Hands nothing more on. Settles when what was said is acknowledged and the room left. */
+  /** Hands nothing more on. Settles when what was said is acknowledged and the room left, or when
+   * another `join` takes it back. */
   leave(): Promise<void>;
 
   /** Gives a function that takes the listener off. */
@@ -329,9 +337,16 @@ export interface ParlorEvents {
   error: ParlorError;
   /** The token was renewed. A cookie's client has none to tell. */
   token: {token: string | undefined; expiresAt: number | undefined};
+  /** What was kept of earlier pages is known, once for each client. These messages are of rooms that
+   * are not joined, and sent when they are: `join` their `room`, and `leave` it if only that is
+   * wanted. */
+  restored: {unsent: Unsent[]};
   /** After `watch`: all rooms, then those that changed, appeared or (`gone`) went. */
   rooms: {
+    /** These are all rooms, whole: they replace what was told before. */
     snapshot?: boolean;
+    /** More of the same answer follow, in frames without `snapshot`. */
+    hasMore?: boolean;
     rooms: {
       roomId: number;
       slug?: string;
@@ -352,16 +367,20 @@ export interface StoredMessage {
   roomId: number | null;
   order: number;
   userId: number;
+  /** The database that it was said to, if one was known. */
+  log?: string;
 }
 
-/** Keeps what is unsent. A scope is one account on one server. */
+/** Keeps what is unsent. A scope is one account on one server. A call that fails, or has no answer
+ * within `storeTimeoutMs`, is told as an `error`; the messages go all the same. */
 export interface Store {
   load(scope: string): Promise<StoredMessage[]>;
   save(scope: string, message: StoredMessage): Promise<unknown>;
   remove(scope: string, key: string): Promise<unknown>;
 }
 
-/** As much of a WebSocket as is used. */
+/** As much of a WebSocket as is used; with `terminate`, one whose farewell nobody answers is cut
+ * off after 3 seconds. */
 export interface WebSocketLike {
   readonly readyState: number;
   onmessage: ((event: any) => any) | null;
@@ -369,14 +388,20 @@ export interface WebSocketLike {
   onerror: ((event: any) => any) | null;
   send(text: string): void;
   close(): void;
+  terminate?(): void;
 }
 
-/** Every bound and pause; see `DEFAULTS` for what they are if left out. */
+/** Every bound and pause; see `DEFAULTS` for what they are if left out. The least is 1, but 0 for
+ * `stableMs`, `heartbeatMs` and `typingIntervalMs`. */
 export interface Bounds {
   /** Messages of a room that wait for the application; past it they are asked for again later. */
   maxQueued?: number;
+  /** Of their texts, in memory: two bytes for each UTF-16 unit. */
+  maxQueuedBytes?: number;
   /** Messages said and not acknowledged, in all rooms; past it `send` fails with `queue_full`. */
   maxUnsent?: number;
+  /** Of their texts, in memory: two bytes for each UTF-16 unit. */
+  maxUnsentBytes?: number;
   /** Messages on their way at once, in all rooms. */
   maxInFlight?: number;
   /** Messages of one room sent before the first is heard or acknowledged. With more than one, a
@@ -384,7 +409,7 @@ export interface Bounds {
   window?: number;
   /** Rooms joined at once; past it `join` throws `too_many_rooms`. */
   maxRooms?: number;
-  /** Calls over HTTP at once; past it they fail with `queue_full`. */
+  /** Calls of the application over HTTP at once; past it they fail with `queue_full`. */
   maxRequests?: number;
   /** The longest first pause before coming back; it doubles up to `backoffMaxMs`. */
   backoffMs?: number;
@@ -394,11 +419,16 @@ export interface Bounds {
   /** How long until the server's first frame. */
   connectTimeoutMs?: number;
   requestTimeoutMs?: number;
+  /** A message without an answer is sent again after this time; as long again without one, and the
+   * connection is given up. */
+  ackTimeoutMs?: number;
+  /** A store that takes longer is gone on without. */
+  storeTimeoutMs?: number;
   /** Silence after which the server is asked, and as long again until the connection is given up.
    * 0: what the server says. */
   heartbeatMs?: number;
   typingIntervalMs?: number;
-  /** The token is renewed at half of its life, within these bounds. */
+  /** The token is renewed at half of its life, within these bounds, while there is a connection. */
   refreshMinMs?: number;
   refreshMaxMs?: number;
 }
@@ -411,27 +441,29 @@ export interface Options extends Bounds {
   /** For runtimes that have no global one. */
   WebSocket?: new (url: string) => WebSocketLike;
   fetch?: (url: string, request: any) => Promise<any>;
-  /** Begins the ids of messages, 1 to 55 bytes; by default random. */
+  /** Begins the ids of messages, 1 to 46 bytes; random letters and a counter follow. */
   idPrefix?: string;
   /** From 0 up to 1; for pauses. */
   random?: () => number;
   /** For tests. */
   timers?: {
+    /** Milliseconds of a clock that nobody sets. */
     now(): number;
+    /** The time of day; `now` if left out. */
+    date?(): number;
     set(action: () => void, ms: number): unknown;
     clear(timer: any): void;
   };
 }
 
-export interface TokenOptions extends Options {
-  /** Needed unless `cookie` is true. */
-  token?: string;
+/** With a token, or with the cookie that has it. */
+export type TokenOptions = Options & {
   /** Of the token; without it, the token is renewed at once. */
   expiresAt?: number;
   /** Whose token it is. Unsent messages are then kept before the first connection, too. */
   userId?: number;
   user?: User;
-}
+} & ({token: string; cookie?: false} | {cookie: true; token?: undefined});
 
 export interface Credentials {
   username: string;
@@ -466,6 +498,7 @@ export class Parlor {
 
   /**
    * Enters a room and stays in it. A room that is joined already is given as it is.
+   * Throws `closed`, `too_many_rooms`, or `invalid` if the address or `after` can be none.
    * @param address its slug or its id.
    * @param options.after the seq behind which to begin, 0 for everything; by default what is said
    *   from now on.
@@ -475,13 +508,21 @@ export class Parlor {
 
   /** Comes back at once, instead of after a pause. */
   reconnect(): void;
-  /** After signing in again as the same account; with a cookie, without arguments. */
+  /** After signing in again as the same account; with a cookie, without arguments. Without
+   * `expiresAt` the token is renewed at once. */
   useToken(token?: string, options?: {expiresAt?: number}): void;
-  /** From now on, `rooms` events tell what changes in all rooms. */
+  /** From now on, `rooms` events tell what changes in all rooms. If the server cannot tell at the
+   * moment, it is asked again by itself. */
   watch(): void;
-  /** Ends everything; sends that are open fail with `closed`, but stay kept if there is a store. */
+  /** Takes an unsent message back: it is not sent (again), and forgotten by the store. One that is
+   * on its way may arrive all the same. `false` if there is none with this id. */
+  discard(id: string): boolean;
+  /** Ends everything; sends that are open fail with `closed`, but stay kept if there is a store.
+   * Calls over HTTP fail with `closed`. */
   close(): void;
-  /** Ends the session on the server, forgets what is unsent, and closes. */
+  /** Ends the session on the server, forgets everything that is kept for the account, and closes;
+   * also if the session has ended already. If the server cannot be reached, it rejects, and
+   * everything goes on. */
   signOut(): Promise<void>;
 
   me(): Promise<User>;

@@ -8,67 +8,87 @@
 //
 // In this order: errors and bounds; `Core`, which decides everything and does nothing (frames,
 // commands and the time go in, effects come out); `Room` and `Parlor`, which do what it says; and
-// the stores that keep what is not sent yet. The protocol is the server's `protocol.md`.
+// the stores that keep what is not sent yet. The protocol is the server's `protocol.md`; what
+// applications may call and set is described in `parlor.d.ts`.
 
 /** Whatever goes wrong. `code` is for programs; the codes are listed in the README. */
 export class ParlorError extends Error {
   constructor(code, message, {fields = [], retryAfter, retryable = false, status, cause} = {}) {
     super(message, cause === undefined ? undefined : {cause});
     this.name = "ParlorError";
-    /** Like the server's codes, or one of the library's own. */
     this.code = code;
-    /** `[{field, message}]` where fields are at fault. */
     this.fields = fields;
-    /** Whether the same may succeed later. */
     this.retryable = retryable;
-    /** Milliseconds after which to try again, if the server told. */
     this.retryAfter = retryAfter;
-    /** Of the HTTP answer, if it was one. */
     this.status = status;
   }
 }
 
-/** Every bound and pause, each an option of the same name. Times are in milliseconds. */
+/** Every bound and pause, each an option of the same name. */
 export const DEFAULTS = Object.freeze({
-  /** Messages of a room that wait for the application; past it they are asked for again later. */
   maxQueued: 1000,
-  /** Messages said and not acknowledged, in all rooms; past it `send` fails with `queue_full`. */
+  maxQueuedBytes: 2_097_152,
   maxUnsent: 1000,
-  /** Messages on their way at once, in all rooms; never more than the server allows. */
+  maxUnsentBytes: 8_388_608,
   maxInFlight: 64,
-  /** Messages of one room sent before the first is heard or acknowledged. With more than one, a
-   * message that the server puts off (`rate_limited`, `overloaded`) may be overtaken. */
   window: 1,
-  /** Rooms joined at once; past it `join` fails with `too_many_rooms`. */
   maxRooms: 128,
-  /** Calls over HTTP at once; past it they fail with `queue_full`. */
   maxRequests: 32,
-  /** The longest first pause before coming back, and the longest ever. */
   backoffMs: 500,
   backoffMaxMs: 30_000,
-  /** A connection that lives this long makes the pauses short again. */
   stableMs: 5000,
-  /** How long until the server's first frame. */
   connectTimeoutMs: 15_000,
   requestTimeoutMs: 40_000,
-  /** Silence after which the server is asked; as long again, and the connection is given up.
-   * 0: what the server says. */
-  heartbeatMs: 0,
+  ackTimeoutMs: 30_000,
+  storeTimeoutMs: 5000,
+  heartbeatMs: 0, // What the server says.
   typingIntervalMs: 1000,
-  /** The token is renewed at half of its life, within these bounds. */
   refreshMinMs: 30_000,
   refreshMaxMs: 86_400_000,
 });
 
+const MAY_BE_ZERO = new Set(["stableMs", "heartbeatMs", "typingIntervalMs"]);
+/** The longest that a timer can be set to. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+/** So long an abandoned socket has for its farewell, where it can be cut off. */
+const FAREWELL_MS = 3000;
+/** The client's own calls over HTTP at once. */
+const OWN_CALLS = 8;
 const FATAL_CLOSES = new Set([1002, 1003, 1007, 1008, 1009]);
 const ID_DIGITS = 8;
 const ID_BYTES = 64;
+const PAGE = 200;
+const RANDOM_LETTERS = 8;
+/** What an application's own prefix leaves for the rest of an id: two dashes, letters, digits. */
+const PREFIX_BYTES = ID_BYTES - RANDOM_LETTERS - ID_DIGITS - 2;
 const NEVER = Infinity;
 
-const FACE = Symbol("what Parlor tells a room");
+// What is no business of the application's.
+const FACE = Symbol("face");
+const LISTENS = Symbol("listens");
+const EMIT = Symbol("emit");
 
 const utf8 = new TextEncoder();
 const byteLength = (text) => utf8.encode(text).length;
+
+/** Half a character cannot even be read by the server, and control characters not be repeated. */
+const HALF = /\p{Surrogate}/u;
+const CONTROL = /[\0-\x08\x0b-\x1f\x7f]/;
+
+function invalid(field, message) {
+  return new ParlorError("invalid", `the ${field} is invalid`, {fields: [{field, message}]});
+}
+
+function tooLarge(most) {
+  return new ParlorError("message_too_large", `at most ${most} bytes`);
+}
+
+/** What is wrong with an id, or the beginning of one; `undefined` if nothing is. */
+function faultOfId(id, most) {
+  const length = byteLength(id);
+  if (length < 1 || length > most) return `must have 1 to ${most} bytes`;
+  return HALF.test(id) || CONTROL.test(id) ? "must not contain control characters" : undefined;
+}
 
 function errorOf(frame) {
   const {code, message, errors, retryable, retryAfterMs} = frame;
@@ -79,17 +99,17 @@ function errorOf(frame) {
 
 /**
  * The rules, without I/O: `step(now, input, ...)` takes in what happened and gives what is to be
- * done about it, in order; `wakeAt()` says when `step(now, "tick")` is due. For `Parlor` below and
- * for tests.
+ * done about it, in order; `wakeAt()` says when `step(now, "tick")` is due. For `Parlor` below.
  *
  * Effects, by their `do`: `connect` and `hangUp` {generation}, `transmit` {frame}, `resolve`
- * {room}, `refresh`, `load` {userId}, `save` {entry}, `forget` {entry}, `settle` {entry, receipt
- * | error}, `heard` {entry, receipt}, `message` {room, message}, `end` {room, error?},
- * `interrupt` {error}, `recovered`, `event` {room?, type, detail}.
+ * {room}, `page` {room, page}, `refresh` {number}, `load` {userId}, `save` {entry}, `forget`
+ * {entry}, `settle` {entry, receipt | error}, `heard` {entry, receipt}, `message` {room,
+ * message}, `end` {room, error?}, `interrupt` {room, error}, `recovered` {room}, `event` {room?,
+ * type, detail}.
  */
-export class Core {
-  constructor({random, prefix, token, expiresAt, userId, cookie = false, bounds = {}}) {
-    Object.assign(this, {random, prefix, token, cookie, bounds: {...DEFAULTS, ...bounds}});
+class Core {
+  constructor({random, date, prefix, token, expiresAt, userId, cookie, bounds}) {
+    Object.assign(this, {random, date, prefix, token, cookie, bounds});
     this.now = 0;
     this.effects = [];
     // idle, connecting, open, waiting, renewing, unauthorized, failed, closed.
@@ -97,7 +117,9 @@ export class Core {
     this.generation = 0; // Of the connection; what an older one still says is not listened to.
     this.failures = 0;
     this.hint = undefined; // When a stopping server wants us back, in milliseconds.
+    this.tokens = 0; // That were given; a renewal of an earlier one counts for nothing.
     this.refreshing = false;
+    this.refreshFailures = 0;
     this.renewed = false; // Since the last hello, for want of a valid token.
     this.retryAt = this.pingAt = this.deadAt = this.refreshAt = NEVER;
     this.expiresAt = expiresAt; // Of the token, by the server's clock.
@@ -109,12 +131,18 @@ export class Core {
     this.byId = new Map();
     this.stored = new Map(); // What was kept of rooms that are not joined (yet): key to entry.
     this.loaded = false; // Whether what was kept is known.
-    this.unsent = 0;
-    this.inFlight = 0;
+    this.unsent = 0; // In rooms that are joined.
+    this.unsentBytes = 0;
+    this.flight = new Map(); // What is said on this connection without an answer: to its room.
+    this.interrupted = undefined; // Why the connection was given up, until that is mended.
     this.counter = 0; // Of messages, in their ids.
     this.joins = 0;
     this.order = 0;
     this.watching = false;
+    this.watches = 0;
+    this.watchFailures = 0;
+    this.watchAt = NEVER;
+    this.listing = null; // The answer to a watch while it comes: {ref, rooms}.
   }
 
   step(now, input, ...details) {
@@ -125,8 +153,9 @@ export class Core {
   }
 
   wakeAt() {
-    let at = Math.min(this.retryAt, this.pingAt, this.deadAt, this.refreshAt);
+    let at = Math.min(this.retryAt, this.pingAt, this.deadAt, this.renewAt(), this.watchAt);
     for (const room of this.rooms.values()) at = Math.min(at, room.resumeAt, room.holdUntil);
+    for (const {answerBy} of this.flight.keys()) return Math.min(at, answerBy); // The first due.
     return at;
   }
 
@@ -152,7 +181,9 @@ export class Core {
       this.deadAt = this.now + this.heartbeat();
       this.transmit({type: "ping"});
     }
-    if (this.now >= this.refreshAt) this.renew();
+    if (this.now >= this.renewAt()) this.renew();
+    if (this.now >= this.watchAt) this.sendWatch();
+    this.askAgain();
     for (const room of this.rooms.values()) {
       if (this.now >= room.resumeAt) this.enter(room);
       if (this.now >= room.holdUntil) {
@@ -172,12 +203,17 @@ export class Core {
     return this.random() * Math.min(backoffMaxMs, backoffMs * 2 ** Math.min(failures, 30));
   }
 
+  /** Before what failed so often is tried again. */
+  pauseAfter(failures, {retryAfter = 0}) {
+    return Math.max(retryAfter, this.backoff(failures));
+  }
+
   // ---- the connection ----
 
   connect() {
     if (!["idle", "waiting"].includes(this.link)) return;
     if (this.givenUserId !== undefined) this.identify(this.givenUserId);
-    if (this.expiresAt !== undefined && this.refreshAt === NEVER) this.planRefresh();
+    if (this.refreshAt === NEVER && !this.refreshing) this.planRefresh();
     this.retryAt = NEVER;
     this.generation += 1;
     this.deadAt = this.now + this.bounds.connectTimeoutMs;
@@ -194,7 +230,8 @@ export class Core {
     if (generation !== this.generation || !["connecting", "open"].includes(this.link)) return;
     this.pingAt = this.now + this.heartbeat();
     this.deadAt = NEVER;
-    const room = this.byId.get(frame.roomId);
+    // An error may be about a frame that named no room that there is.
+    const room = this.byId.get(frame.roomId) ?? this.joiningAs(frame.ref);
     switch (frame.type) {
       case "hello": return this.onHello(frame);
       case "joined": return room && this.onJoined(room, frame);
@@ -204,7 +241,7 @@ export class Core {
       case "typing": return room && this.event(room, "typing", strip(frame));
       case "error": return this.onError(room, frame);
       case "reconnect": this.hint = frame.afterMs; return undefined;
-      case "rooms": return this.event(null, "rooms", strip(frame));
+      case "rooms": return this.onRooms(frame);
       case "pong": case "refreshed": return undefined;
       default: // A message, or an event of a kind that came after this library.
         return room && Number.isSafeInteger(frame.seq) ? this.onEvent(room, frame) : undefined;
@@ -217,15 +254,14 @@ export class Core {
       return this.fail(new ParlorError("other_user", "the token is another account's"));
     }
     const changed = this.log !== undefined && this.log !== log;
-    Object.assign(this, {log, renewed: false, openedAt: this.now});
+    Object.assign(this, {log, renewed: false, hint: undefined, openedAt: this.now});
     this.limits = {...limits, heartbeatMs};
     this.identify(userId);
+    this.setApart();
     // Another database may know another room by the same name.
     for (const room of this.rooms.values()) if (changed) this.unresolve(room);
     this.setLink("open", {userId, log});
-    // Without a known end, the token is renewed at once, which tells one.
-    if (this.expiresAt === undefined && !this.refreshing) this.refreshAt = this.now;
-    if (this.watching) this.transmit({type: "watch"});
+    if (this.watching) this.sendWatch();
     for (const room of this.rooms.values()) this.enter(room);
     return undefined;
   }
@@ -269,11 +305,15 @@ export class Core {
 
   /** What was under way is so no longer: it is sent again under its id. */
   offline() {
-    this.pingAt = this.deadAt = this.retryAt = NEVER;
-    this.inFlight = 0;
+    this.pingAt = this.deadAt = this.retryAt = this.watchAt = NEVER;
+    this.listing = null;
+    for (const entry of this.flight.keys()) entry.accepted = false;
+    this.flight.clear();
     for (const room of this.rooms.values()) {
-      for (const entry of room.outbox) Object.assign(entry, {sent: false, accepted: false});
       Object.assign(room, {ref: null, joined: false, resumeAt: NEVER, holdUntil: NEVER});
+      room.filling = null;
+      room.people.clear();
+      room.count = 0;
       this.setRoom(room, "joining");
     }
   }
@@ -282,15 +322,29 @@ export class Core {
     this.offline();
     this.refreshAt = NEVER;
     this.setLink("failed", {error});
+    this.interrupt(error);
+    // It stays where it is kept: it may be another account's, or go with the next page.
+    for (const room of this.rooms.values()) this.refuseAll(room, error, {keep: true});
+  }
+
+  /** Whoever waits for messages, now or in a room that is joined later, is told why none come. */
+  interrupt(error) {
+    this.interrupted = error;
     this.event(null, "error", error);
-    this.effect("interrupt", {error});
-    for (const room of this.rooms.values()) this.refuseAll(room, error);
+    for (const room of this.rooms.values()) this.effect("interrupt", {room, error});
+  }
+
+  recover() {
+    this.interrupted = undefined;
+    for (const room of this.rooms.values()) this.effect("recovered", {room});
   }
 
   /** At once, if it only waits; also after a failure. */
   reconnect() {
-    if (this.link === "failed") this.effect("recovered");
-    if (this.link === "failed") this.link = "waiting";
+    if (this.link === "failed") {
+      this.recover();
+      this.link = "waiting";
+    }
     this.connect();
   }
 
@@ -301,6 +355,7 @@ export class Core {
   }
 
   close() {
+    if (this.link === "closed") return;
     const error = new ParlorError("closed", "this client was closed");
     this.hangUp();
     this.offline();
@@ -308,55 +363,103 @@ export class Core {
     this.setLink("closed");
     for (const room of [...this.rooms.values()]) {
       // What was not sent stays where it is kept, for the next time.
-      for (const entry of room.outbox) this.effect("settle", {entry, error});
-      Object.assign(room, {outbox: [], queue: []});
+      this.refuseAll(room, error, {keep: true});
+      room.queue = [];
       this.end(room, {});
     }
   }
 
+  /** Until it is told to connect again. */
+  pause() {
+    this.hangUp();
+    this.offline();
+    this.tokens += 1; // A renewal that is under way counts for nothing.
+    Object.assign(this, {refreshing: false, refreshAt: NEVER});
+    this.setLink("idle");
+  }
+
+  // ---- all rooms ----
+
   watch() {
-    if (this.link === "open" && !this.watching) this.transmit({type: "watch"});
+    if (this.link === "open" && !this.watching) this.sendWatch();
     this.watching = true;
     this.connect();
   }
 
+  sendWatch() {
+    this.watches += 1;
+    this.watchAt = NEVER;
+    this.listing = {ref: `w${this.watches}`, rooms: []};
+    this.transmit({type: "watch", ref: this.listing.ref});
+  }
+
+  /** What answers a watch is told when it is whole: half of it would hide the other rooms. */
+  onRooms(frame) {
+    if (frame.ref === undefined) return this.event(null, "rooms", strip(frame));
+    if (frame.ref !== this.listing?.ref) return undefined;
+    const {rooms} = this.listing;
+    for (const room of frame.rooms) rooms.push(room);
+    if (frame.hasMore) return undefined;
+    this.listing = null;
+    this.watchFailures = 0;
+    return this.event(null, "rooms", {snapshot: true, rooms});
+  }
+
+  watchLater(error) {
+    this.listing = null;
+    this.watchAt = this.now + this.pauseAfter(this.watchFailures, error);
+    this.watchFailures += 1;
+  }
+
   // ---- the token ----
+
+  /** As long as the server is not there, a renewal waits for it. */
+  renewAt() {
+    return this.link === "open" || this.link === "renewing" ? this.refreshAt : NEVER;
+  }
 
   renew() {
     this.refreshAt = NEVER;
-    if (!this.refreshing) this.effect("refresh");
+    if (!this.refreshing) this.effect("refresh", {number: this.tokens});
     this.refreshing = true;
   }
 
-  refreshed({token, expiresAt}) {
+  /** Whether the answer to a renewal still matters. */
+  endRefresh(number) {
+    if (number !== this.tokens) return false;
     this.refreshing = false;
-    if (["closed", "failed", "unauthorized"].includes(this.link)) return;
+    return !["closed", "failed", "unauthorized"].includes(this.link);
+  }
+
+  refreshed(number, {token, expiresAt}) {
+    if (!this.endRefresh(number)) return;
     this.credentials({token, expiresAt});
     if (this.link === "open" && token) this.transmit({type: "refresh", token});
     if (this.link === "renewing") this.comeBack(this.backoff(this.failures), 4401);
   }
 
   credentials({token, expiresAt}) {
-    if (token && !this.cookie) this.token = token;
+    if (!this.cookie) this.token = token ?? this.token;
     this.expiresAt = expiresAt;
+    this.refreshFailures = 0;
     this.planRefresh();
-    this.event(null, "token", {token: this.token, expiresAt});
+    if (expiresAt !== undefined) this.event(null, "token", {token: this.token, expiresAt});
   }
 
-  /** Should the clocks differ much, the bounds keep the pace sane. */
+  /** At half of its life: the token tells how long that is, whatever this clock says. Without a
+   * known end at once, which tells one. */
   planRefresh() {
     const {refreshMinMs, refreshMaxMs} = this.bounds;
-    const half = ((this.expiresAt ?? NEVER) - this.now) / 2;
-    this.refreshAt = this.now + Math.min(Math.max(half, refreshMinMs), refreshMaxMs);
+    const half = Math.min(this.expiresAt - this.date(), lifeOf(this.token)) / 2;
+    const pause = Math.min(Math.max(half, refreshMinMs), refreshMaxMs);
+    this.refreshAt = this.now + (this.expiresAt === undefined ? 0 : pause);
   }
 
-  notRefreshed(error) {
-    this.refreshing = false;
-    if (["closed", "failed", "unauthorized"].includes(this.link)) return;
+  notRefreshed(number, error) {
+    if (!this.endRefresh(number)) return undefined;
     if (error.status === 401) return this.deny(error);
-    this.failures += this.link === "renewing" ? 1 : 0;
-    const pause = this.link === "renewing" ? this.backoff(this.failures) : 0;
-    this.refreshAt = this.now + Math.max(pause, error.retryAfter ?? 0, this.bounds.backoffMs);
+    this.refreshAt = this.now + this.pauseAfter(this.refreshFailures, error);
+    this.refreshFailures += 1;
     return undefined;
   }
 
@@ -373,17 +476,16 @@ export class Core {
     this.offline();
     this.refreshAt = NEVER;
     this.setLink("unauthorized");
-    this.event(null, "error", error);
-    this.effect("interrupt", {error});
+    this.interrupt(error);
   }
 
   /** After signing in again, with the same account. */
   useToken(token, expiresAt) {
-    this.token = this.cookie ? undefined : token;
-    this.renewed = false;
-    this.refreshAt = NEVER;
-    this.effect("recovered");
-    if (expiresAt !== undefined) this.credentials({token, expiresAt});
+    if (this.link === "closed") return;
+    this.tokens += 1;
+    Object.assign(this, {refreshing: false, renewed: false});
+    this.recover();
+    this.credentials({token, expiresAt});
     if (this.link === "open") {
       if (token) this.transmit({type: "refresh", token});
     } else if (this.link !== "connecting") {
@@ -397,9 +499,10 @@ export class Core {
   join(room, {after, log} = {}) {
     this.rooms.set(room.address, room);
     Object.assign(room, {cursor: after, log, fromLog: after !== undefined});
-    Object.assign(room, {leaving: false, finished: false});
+    Object.assign(room, {leaving: false, finished: false, seen: false});
     if (room.roomId !== null && !this.claim(room, room.roomId)) return;
     this.adopt(room);
+    if (this.interrupted) this.effect("interrupt", {room, error: this.interrupted});
     if (this.link === "open") this.enter(room);
     this.connect();
   }
@@ -409,6 +512,8 @@ export class Core {
     const other = this.byId.get(roomId);
     if (other && other !== room) {
       const message = `it is joined as ${other.address}`;
+      other.outbox.push(...room.outbox.splice(0));
+      this.pump(other);
       this.end(room, {error: new ParlorError("already_joined", message)});
       return false;
     }
@@ -445,16 +550,20 @@ export class Core {
     return this.end(room, {error});
   }
 
-  joinLater(room, {retryAfter = 0}) {
-    room.resumeAt = this.now + Math.max(retryAfter, this.bounds.backoffMs);
+  joinLater(room, error) {
+    room.resumeAt = this.now + this.pauseAfter(room.failures, error);
+    room.failures += 1;
   }
 
-  /** From the last message that the application was handed on. */
+  /** From the last message that was handed on; but who reads slowly, or not at all, is not sent
+   * everything again at each join: pages bring it when it is wanted. */
   sendJoin(room) {
     this.joins += 1;
-    Object.assign(room, {queue: [], behind: false, joined: false, ref: `j${this.joins}`});
-    room.sentAfter = room.leaving ? undefined : room.cursor;
-    const {roomId, sentAfter: after, ref} = room;
+    const skips = room.leaving || (room.seen && (room.behind || !room.reads));
+    Object.assign(room, {skips, behind: skips, filling: null, near: false});
+    Object.assign(room, {queue: [], bytes: 0, joined: false, ref: `j${this.joins}`});
+    const {roomId, ref} = room;
+    const after = skips ? undefined : room.cursor;
     const log = after === undefined ? undefined : room.log;
     this.setRoom(room, "joining");
     this.transmit({type: "join_room", roomId, after, log, ref});
@@ -462,25 +571,25 @@ export class Core {
 
   onJoined(room, frame) {
     if (frame.ref !== room.ref) return undefined;
-    room.ref = null;
-    room.log = this.log;
-    if (frame.reset) {
+    const isOther = frame.reset || (room.skips && room.seen && room.log !== this.log);
+    Object.assign(room, {ref: null, failures: 0, log: this.log, seen: !isOther});
+    if (isOther) {
       // Nothing that is held is of this database, and neither is the cursor.
       this.event(room, "reset", {log: this.log});
+      this.unhear(room, 0, NEVER);
       room.cursor = room.fromLog ? 0 : undefined;
       return this.sendJoin(room);
     }
-    const {sentAfter} = room;
-    if (sentAfter !== undefined && frame.head < sentAfter) {
-      this.retract(room, frame.head, NEVER);
-    }
-    room.cursor = Math.min(sentAfter ?? NEVER, frame.head);
-    room.last = room.cursor;
-    Object.assign(room, {joined: true, head: frame.head});
+    const {head} = frame;
+    this.unhear(room, head, NEVER);
+    if (head < room.cursor) this.event(room, "retract", {after: head, before: NEVER});
+    room.cursor = room.last = Math.min(room.cursor ?? NEVER, head);
+    Object.assign(room, {joined: true, head, behind: room.skips && room.cursor < head});
     const {ref: _, ...told} = strip(frame);
     this.event(room, "joined", {...told, cursor: room.cursor});
-    this.setRoom(room, room.last < room.head ? "catching-up" : "live");
+    this.setRoom(room, room.last < head ? "catching-up" : "live");
     this.pump(room);
+    this.flow(room);
     return this.leaveIfDone(room);
   }
 
@@ -493,29 +602,34 @@ export class Core {
   onEvent(room, frame) {
     // What an earlier join still brings comes again behind the answer to the later one.
     if (!room.joined || frame.seq <= room.last) return;
+    this.unhear(room, frame.prev, frame.seq);
     if (frame.id !== undefined && frame.userId === this.userId) this.onHeard(room, frame);
     if (room.leaving || room.behind) return;
-    if (room.queue.length >= this.bounds.maxQueued) {
+    const {maxQueued, maxQueuedBytes} = this.bounds;
+    if (room.queue.length >= maxQueued || room.bytes >= maxQueuedBytes) {
       room.behind = true;
+      this.setRoom(room, "catching-up");
       return;
     }
     room.queue.push(frame);
+    room.bytes += sizeOf(frame.message);
     room.last = frame.seq;
     if (room.last >= room.head) this.setRoom(room, "live");
     this.flow(room);
   }
 
-  /** How many messages the application wants at the moment. */
-  want(room, count) {
-    room.wanted = count;
+  /** How many messages the application wants at the moment, and whether it wants any at all. */
+  want(room, count, reads) {
+    Object.assign(room, {wanted: count, reads});
     this.flow(room);
   }
 
   flow(room) {
     while (room.wanted > 0 && room.queue.length > 0) {
       const frame = room.queue.shift();
+      room.bytes -= sizeOf(frame.message);
       if (frame.prev !== undefined && frame.prev < room.cursor) {
-        this.retract(room, frame.prev, frame.seq);
+        this.event(room, "retract", {after: frame.prev, before: frame.seq});
       }
       room.cursor = frame.seq;
       if (frame.type !== "chat") {
@@ -527,15 +641,44 @@ export class Core {
     }
     if (room.queue.length > 0) return;
     if (room.ended) this.finish(room, room.ended.error);
-    else if (room.behind && room.joined && this.link === "open") this.sendJoin(room);
+    else if (room.behind && room.joined && room.reads && !room.leaving) this.fill(room);
+  }
+
+  /** By pages, which bring each message once, up to the end; then by another join. */
+  fill(room) {
+    if (room.near) {
+      room.behind = false;
+      this.sendJoin(room);
+    } else if (!room.filling) {
+      room.filling = {after: room.cursor, limit: Math.min(this.bounds.maxQueued, PAGE)};
+      this.effect("page", {room, page: room.filling});
+    }
+  }
+
+  filled(room, page, {messages, hasMore}) {
+    if (room.filling !== page) return;
+    Object.assign(room, {filling: null, near: !hasMore});
+    for (const message of messages) {
+      this.unhear(room, message.prev, message.seq);
+      room.queue.push({type: "chat", ...message});
+      room.bytes += sizeOf(message.message);
+    }
+    this.flow(room);
+  }
+
+  notFilled(room, page, error) {
+    if (room.filling !== page) return;
+    room.filling = null;
+    if (error.status === 401 || error.retryable) return void this.joinLater(room, error);
+    room.near = true; // A join brings it, too.
+    this.flow(room);
   }
 
   /** What was heard between the two is lost in a crash, and sent again if it is ours. */
-  retract(room, after, before) {
+  unhear(room, after, before) {
     for (const entry of room.outbox) {
       if (entry.heardAs > after && entry.heardAs < before) entry.heardAs = undefined;
     }
-    this.event(room, "retract", {after, before});
   }
 
   onPresence(room, frame) {
@@ -558,7 +701,7 @@ export class Core {
   /** Nothing more is handed on; what is not acknowledged yet is waited for. */
   leave(room) {
     if (room.ended || room.leaving) return;
-    Object.assign(room, {leaving: true, queue: []});
+    Object.assign(room, {leaving: true, queue: [], filling: null});
     this.finish(room);
     this.leaveIfDone(room);
   }
@@ -578,13 +721,13 @@ export class Core {
 
   end(room, {reason, error}) {
     if (room.ended) return;
-    Object.assign(room, {ended: {error}, joined: false, ref: null});
+    Object.assign(room, {ended: {error}, joined: false, ref: null, filling: null});
     this.rooms.delete(room.address);
     if (this.byId.get(room.roomId) === room) this.byId.delete(room.roomId);
     this.setRoom(room, "left");
     const refusal = new ParlorError("left", "the room was left before the message was stored");
     this.refuseAll(room, error ?? refusal);
-    this.event(room, "left", {reason, error});
+    this.event(room, "left", {...(reason && {reason}), ...(error && {error})});
     if (error) this.event(room, "error", error);
     this.flow(room);
   }
@@ -593,34 +736,47 @@ export class Core {
 
   send(room, text, {id} = {}, entry = {}) {
     this.counter += 1;
-    this.order = Math.max(this.order + 1, this.now);
+    this.order = Math.max(this.order + 1, this.date());
     const {address, roomId} = room;
     id ??= `${this.prefix}-${String(this.counter).padStart(ID_DIGITS, "0")}`;
-    const {userId = this.givenUserId, order} = this;
-    Object.assign(entry, {key: `${address} ${id}`, id, text, address, roomId, userId, order});
-    Object.assign(entry, {sent: false, accepted: false, saved: false});
+    const {order, log} = this;
+    Object.assign(entry, {key: `${address} ${id}`, id, text, address, roomId, order, log});
+    Object.assign(entry, {accepted: false, saved: false});
     const error = this.refusal(room, entry);
     if (error) return this.effect("settle", {entry, error});
-    room.outbox.push(entry);
-    this.unsent += 1;
+    this.hold(room, entry);
     if (this.loaded) this.save(entry);
     this.event(room, "sending", {id, message: text});
     return this.pump(room);
   }
 
+  hold(room, entry) {
+    room.outbox.push(entry);
+    this.unsent += 1;
+    this.unsentBytes += sizeOf(entry.text);
+  }
+
+  drop(room, entry) {
+    room.outbox.splice(room.outbox.indexOf(entry), 1);
+    this.unsent -= 1;
+    this.unsentBytes -= sizeOf(entry.text);
+  }
+
   refusal(room, {id, text}) {
     if (this.link === "closed") return new ParlorError("closed", "this client was closed");
+    if (this.link === "failed") return this.interrupted;
     if (room.ended || room.leaving) return new ParlorError("left", "the room was left");
-    if (this.unsent >= this.bounds.maxUnsent) {
+    const {maxUnsent, maxUnsentBytes} = this.bounds;
+    if (sizeOf(text) > maxUnsentBytes) return tooLarge(maxUnsentBytes);
+    if (this.unsent >= maxUnsent || this.unsentBytes + sizeOf(text) > maxUnsentBytes) {
       return new ParlorError("queue_full", "too many messages wait to be sent", {retryable: true});
     }
     if (room.outbox.some((other) => other.id === id)) {
       return new ParlorError("id_conflict", "a message with this id is on its way");
     }
-    const length = byteLength(id);
-    if (length >= 1 && length <= ID_BYTES) return undefined;
-    const message = `must have 1 to ${ID_BYTES} bytes`;
-    return new ParlorError("invalid", "the id is invalid", {fields: [{field: "id", message}]});
+    const fault = faultOfId(id, ID_BYTES);
+    if (fault) return invalid("id", fault);
+    return HALF.test(text) ? invalid("message", "must not contain half characters") : undefined;
   }
 
   /** Sends what may be sent, in order. */
@@ -630,40 +786,65 @@ export class Core {
     let open = 0;
     for (const entry of [...room.outbox]) {
       if (entry.accepted) continue;
-      if (open >= this.bounds.window || (!entry.sent && this.isFull())) return;
-      if (!entry.sent && !this.transmitChat(room, entry)) continue;
+      const isNew = !this.flight.has(entry);
+      if (open >= this.bounds.window || (isNew && this.isFull())) return;
+      if (isNew && !this.transmitChat(room, entry)) continue;
       open += 1;
     }
   }
 
   isFull() {
-    return this.inFlight >= Math.min(this.bounds.maxInFlight, this.limits.unacknowledged ?? NEVER);
+    const {bounds: {maxInFlight}, limits: {unacknowledged = NEVER}} = this;
+    return this.flight.size >= Math.min(maxInFlight, unacknowledged);
+  }
+
+  /** No longer on its way, whyever: whoever waited for its place goes on. */
+  release(entry) {
+    const wasFull = this.isFull();
+    entry.accepted = false;
+    this.flight.delete(entry);
+    if (wasFull) for (const room of this.rooms.values()) this.pump(room);
   }
 
   transmitChat(room, entry) {
     const {messageBytes = NEVER, frameBytes = NEVER} = this.limits;
-    const frame = {type: "chat", roomId: room.roomId, message: entry.text, id: entry.id};
+    const frame = chatOf(room, entry);
     // A frame past its limit would cost the connection.
     const tooLong = byteLength(entry.text) > messageBytes;
     if (tooLong || byteLength(JSON.stringify(frame)) > frameBytes) {
-      const error = new ParlorError("message_too_large", `at most ${messageBytes} bytes`);
-      this.settle(room, entry, {error});
+      this.settle(room, entry, {error: tooLarge(messageBytes)});
       return false;
     }
-    entry.sent = true;
-    this.inFlight += 1;
+    this.fly(room, entry, {again: false});
     this.transmit(frame);
     return true;
+  }
+
+  /** Behind all others, so that the first of them is always the first that is due. */
+  fly(room, entry, {again}) {
+    this.flight.delete(entry);
+    Object.assign(entry, {again, answerBy: this.now + this.bounds.ackTimeoutMs});
+    this.flight.set(entry, room);
+  }
+
+  /** An answer to each message comes in time, or this connection has lost something. */
+  askAgain() {
+    for (const [entry, room] of this.flight) {
+      if (this.now < entry.answerBy) return;
+      if (entry.again) return void this.abandon(4408);
+      this.fly(room, entry, {again: true});
+      this.transmit(chatOf(room, entry));
+    }
   }
 
   onHeard(room, {id, seq, at}) {
     const entry = room.outbox.find((entry) => entry.id === id);
     if (!entry) return;
     // One that an earlier connection sent is sent again all the same: an ack comes to who sends.
-    entry.accepted = entry.sent;
+    entry.accepted = this.flight.has(entry);
+    if (entry.heardAs !== seq) this.event(room, "heard", {id, seq, at});
     entry.heardAs = seq;
     this.effect("heard", {entry, receipt: {id, seq, at}});
-    this.event(room, "heard", {id, seq, at});
     this.pump(room);
   }
 
@@ -674,21 +855,25 @@ export class Core {
     this.settle(room, entry, {receipt: {id, seq, at, duplicate}});
   }
 
-  settle(room, entry, {receipt, error}) {
-    const wasFull = this.isFull();
-    room.outbox.splice(room.outbox.indexOf(entry), 1);
-    this.unsent -= 1;
-    if (entry.sent) this.inFlight -= 1;
-    this.effect("forget", {entry});
+  settle(room, entry, {receipt, error, keep = false}) {
+    this.drop(room, entry);
+    if (!keep) this.effect("forget", {entry});
     this.effect("settle", {entry, receipt, error});
-    const refused = {id: entry.id, message: entry.text, error};
-    this.event(room, receipt ? "ack" : "refused", receipt ?? refused);
+    const {id, text: message} = entry;
+    if (receipt) this.event(room, "ack", receipt);
+    else if (!keep) this.event(room, "refused", {id, message, error});
+    this.release(entry);
     this.leaveIfDone(room);
-    for (const waiting of wasFull ? this.rooms.values() : [room]) this.pump(waiting);
+    this.pump(room);
   }
 
-  refuseAll(room, error) {
-    for (const entry of [...room.outbox]) this.settle(room, entry, {error});
+  refuseAll(room, error, {keep = false} = {}) {
+    for (const entry of [...room.outbox]) this.settle(room, entry, {error, keep});
+  }
+
+  joiningAs(ref) {
+    if (ref === undefined) return undefined;
+    return [...this.rooms.values()].find((room) => room.ref === ref);
   }
 
   onError(room, frame) {
@@ -697,20 +882,40 @@ export class Core {
       room.ref = null;
       return error.retryable ? this.joinLater(room, error) : this.end(room, {error});
     }
-    const entry = room?.outbox.find((entry) => entry.sent && entry.id === frame.id);
+    const isOfWatch = this.listing && frame.ref === this.listing.ref;
+    if (isOfWatch && error.retryable) return this.watchLater(error);
+    const entry = room?.outbox.find((entry) => this.flight.has(entry) && entry.id === frame.id);
     if (entry) return this.onRefused(room, entry, error);
+    if (this.flight.size === 1 && isUnreadable(frame)) {
+      for (const [only, its] of this.flight) return this.settle(its, only, {error});
+    }
     return this.event(null, "error", error);
   }
 
   onRefused(room, entry, error) {
     const outside = error.code === "not_in_room";
     if (!error.retryable && !outside) return this.settle(room, entry, {error});
-    entry.sent = entry.accepted = false;
-    this.inFlight -= 1;
-    if (outside) return room.joined ? this.sendJoin(room) : undefined;
-    const pause = error.retryAfter ?? this.bounds.backoffMs;
-    room.holdUntil = this.now + pause + this.random() * pause;
-    return undefined;
+    if (outside && room.joined) {
+      this.sendJoin(room);
+    } else if (!outside) {
+      const pause = error.retryAfter ?? this.bounds.backoffMs;
+      room.holdUntil = this.now + pause + this.random() * pause;
+    }
+    return this.release(entry);
+  }
+
+  /** What is on its way already may arrive all the same. */
+  discard(id) {
+    for (const [key, entry] of this.stored) {
+      if (entry.id !== id) continue;
+      this.stored.delete(key);
+      this.effect("forget", {entry});
+    }
+    const error = new ParlorError("discarded", "the message was discarded");
+    for (const room of [...this.rooms.values()]) {
+      const entry = room.outbox.find((entry) => entry.id === id);
+      if (entry) this.settle(room, entry, {error});
+    }
   }
 
   // ---- what outlives a page ----
@@ -724,26 +929,52 @@ export class Core {
 
   /** What was kept for this account, in the order in which it was said. */
   restored(entries) {
+    if (this.link === "closed") return;
     this.loaded = true;
-    const free = Math.max(this.bounds.maxUnsent - this.unsent, 0);
-    for (const kept of entries.slice(0, free)) {
+    for (const kept of entries.slice(0, this.bounds.maxUnsent)) {
       this.order = Math.max(this.order, kept.order);
-      const entry = {...kept, sent: false, accepted: false, saved: true, restored: true};
-      this.stored.set(kept.key, entry);
-      this.unsent += 1;
+      this.stored.set(kept.key, {...kept, accepted: false, saved: true, restored: true});
     }
+    this.setApart();
     for (const room of this.rooms.values()) {
       for (const entry of room.outbox) this.save(entry);
       this.adopt(room);
       this.pump(room);
     }
+    const unsent = [...this.stored.values()].map(shown);
+    this.event(null, "restored", {unsent});
   }
 
   save(entry) {
     if (entry.saved) return;
     entry.saved = true;
-    const {key, id, text, address, roomId, order} = entry;
-    this.effect("save", {entry: {key, id, text, address, roomId, order, userId: this.userId}});
+    const {key, id, text, address, roomId, order, log} = entry;
+    const {userId} = this;
+    this.effect("save", {entry: {key, id, text, address, roomId, order, log, userId}});
+  }
+
+  /** What was said to another database is not for this one, where the account may be somebody
+   * else's. It stays where it is kept. What was said before any was known is for this one. */
+  setApart() {
+    const {log} = this;
+    if (log === undefined) return;
+    const isOther = (entry) => entry.log !== undefined && entry.log !== log;
+    const claim = (entry) => {
+      if (entry.log === log) return;
+      Object.assign(entry, {log, saved: false});
+      if (this.loaded) this.save(entry);
+    };
+    for (const [key, entry] of this.stored) {
+      if (isOther(entry)) this.stored.delete(key);
+      else claim(entry);
+    }
+    const error = new ParlorError("other_database", "it was said to another database");
+    for (const room of this.rooms.values()) {
+      for (const entry of [...room.outbox]) {
+        if (isOther(entry)) this.settle(room, entry, {error, keep: true});
+        else claim(entry);
+      }
+    }
   }
 
   adopt(room) {
@@ -754,7 +985,7 @@ export class Core {
       if (!same) continue;
       found = true;
       this.stored.delete(key);
-      room.outbox.push(entry);
+      this.hold(room, entry);
     }
     if (!found) return;
     const rank = (entry) => (entry.restored ? 0 : 1);
@@ -763,18 +994,34 @@ export class Core {
   }
 }
 
-export function newRoom(address, face) {
+function newRoom(address, face) {
   const named = !/^[0-9]+$/.test(address);
   return {
     address, face, named, roomId: named ? null : Number(address),
     state: "joining", resolving: false, joined: false,
     leaving: false, ended: null, finished: false,
     cursor: undefined, log: undefined, fromLog: false, // What was handed on, and of which log.
-    ref: null, sentAfter: undefined, last: 0, head: 0, // Of the present join.
-    queue: [], behind: false, wanted: 0, // What waits for the application.
+    ref: null, failures: 0, skips: false, last: 0, head: 0, // Of the present join.
+    seen: false, behind: false, filling: null, near: false, // What is still to be asked for.
+    queue: [], bytes: 0, wanted: 0, reads: false, // What waits for the application.
     outbox: [], holdUntil: NEVER, resumeAt: NEVER, // What waits for the server.
     people: new Map(), count: 0, typedAt: -NEVER,
   };
+}
+
+/** Of a text, in memory. */
+function sizeOf(text = "") {
+  return 2 * text.length;
+}
+
+function chatOf({roomId}, {text, id}) {
+  return {type: "chat", roomId, message: text, id};
+}
+
+/** About a frame of which the server could not read whose answer it is. */
+function isUnreadable({code, id, ref, errors = []}) {
+  if (id !== undefined || ref !== undefined) return false;
+  return code === "bad_frame" || errors.some(({field}) => field === "id");
 }
 
 function strip({type: _, ...rest}) {
@@ -802,13 +1049,12 @@ class Emitter {
     this.#listeners.get(type)?.delete(listener);
   }
 
-  /** @internal */
-  listens(type) {
+  [LISTENS](type) {
     return (this.#listeners.get(type)?.size ?? 0) > 0;
   }
 
-  /** @internal A listener that throws must not stop the others: its error goes to the runtime. */
-  emit(type, detail) {
+  /** A listener that throws must not stop the others: its error goes to the runtime. */
+  [EMIT](type, detail) {
     for (const listener of [...(this.#listeners.get(type) ?? [])]) {
       try {
         listener(detail);
@@ -829,50 +1075,49 @@ export class Room extends Emitter {
   #waiting = []; // Calls of the iterator's `next` without an answer yet.
   #failure = null;
   #done = null;
-  #left;
-  #hasLeft;
+  #leaving = null; // What `leave` promised.
 
   /** @internal */
   constructor(address, {step, say, request}) {
     super();
     [this.#step, this.#say, this.#request] = [step, say, request];
     this.address = address;
-    this.#left = new Promise((resolve) => { this.#hasLeft = resolve; });
   }
 
   get roomId() { return this.#state.roomId; }
   get state() { return this.#state.state; }
-  /** Seq of the last message that was handed on; to keep, with `log`, for a later `after`. */
   get cursor() { return this.#state.cursor; }
   get log() { return this.#state.log; }
   get people() { return new Map(this.#state.people); }
   get count() { return this.#state.count; }
   get unsent() { return this.#state.outbox.map(shown); }
 
-  /**
-   * Says something, once, however often the connection breaks. The promise settles when the message
-   * is on disk; its `heard` as soon as the room heard it; its `id` is the message's.
-   */
   send(text, {id} = {}) {
     return this.#say(this.#state, String(text), {id});
   }
 
-  /** Tells the others that this person is writing; call it at each keystroke. */
   typing() {
     this.#step("typing", this.#state);
   }
 
-  /** A page: `{messages, head, count, hasMore}`, oldest first. */
   history({before, after, limit} = {}) {
     const query = {before, after, limit};
-    const room = this.#state.roomId ?? this.address;
-    return this.#request("GET", `/rooms/${room}/messages`, {query});
+    const path = pathOf(this.#state.roomId ?? this.address);
+    return this.#request("GET", `${path}/messages`, {query});
   }
 
-  /** Stops hearing at once; settles when what was said is acknowledged and the room is left. */
   leave() {
+    if (this.#state.ended) return Promise.resolve();
+    let settle;
+    const promise = new Promise((resolve) => { settle = resolve; });
+    const {promise: leaving} = this.#leaving ??= {promise, settle};
     this.#step("leave", this.#state);
-    return this.#left;
+    return leaving;
+  }
+
+  #settleLeave() {
+    this.#leaving?.settle();
+    this.#leaving = null;
   }
 
   on(type, listener) {
@@ -886,7 +1131,6 @@ export class Room extends Emitter {
     if (type === "message") this.#want();
   }
 
-  /** Messages, each handed on when it is pulled. One loop at a time. */
   [Symbol.asyncIterator]() {
     if (this.#iterating) throw new ParlorError("iterating", "the room is being iterated already");
     this.#iterating = true;
@@ -923,17 +1167,22 @@ export class Room extends Emitter {
 
   /** While it is iterated, messages go by the iterator's pace; else to listeners as they come. */
   #want() {
-    const all = this.listens("message") ? NEVER : 0;
+    const all = this[LISTENS]("message") ? NEVER : 0;
     const count = this.#iterating ? this.#waiting.length : all;
-    if (count !== this.#state.wanted) this.#step("want", this.#state, count);
+    const reads = this.#iterating || all > 0;
+    const {wanted, reads: before} = this.#state;
+    if (count !== wanted || reads !== before) this.#step("want", this.#state, count, reads);
   }
 
   /** @internal */
   [FACE] = {
-    adopt: (state) => { this.#state = state; this.#done = null; },
+    adopt: (state) => {
+      [this.#state, this.#done] = [state, null];
+      this.#settleLeave();
+    },
     message: (message) => {
       this.#waiting.shift()?.resolve({value: message, done: false});
-      this.emit("message", message);
+      this[EMIT]("message", message);
     },
     interrupt: (error) => {
       this.#failure = error;
@@ -951,8 +1200,9 @@ export class Room extends Emitter {
       else first?.resolve({value: undefined, done: true});
       for (const {resolve} of others) resolve({value: undefined, done: true});
       if (first) this.#iterating = false;
+      this.#want(); // Nobody pulls any more, should a leave be taken back.
     },
-    left: () => this.#hasLeft(),
+    left: () => this.#settleLeave(),
   };
 }
 
@@ -963,6 +1213,7 @@ export class Parlor extends Emitter {
   #store;
   #scope;
   #saving = Promise.resolve(); // One after the other.
+  #stuck = false; // One of them has no answer.
   #WebSocket;
   #socket = null;
   #timers;
@@ -972,9 +1223,11 @@ export class Parlor extends Emitter {
   #performing = false;
   #sent = new Map(); // What `send` promised: entry to what settles it.
   #requests = 0;
+  #ownCalls = 0;
+  #turns = []; // What lets the next of them go on.
+  #closing = new AbortController();
   #online = () => this.#step("wake");
 
-  /** Makes an account and goes in. */
   static signUp(url, credentials, options) {
     return enter(url, "/signup", credentials, options);
   }
@@ -983,46 +1236,42 @@ export class Parlor extends Emitter {
     return enter(url, "/signin", credentials, options);
   }
 
-  /** With a `token`, or with `cookie: true` on the server's own pages. */
   constructor(url, {token, expiresAt, cookie = false, user, userId, ...given} = {}) {
     super();
-    if (!token && !cookie) throw new ParlorError("unauthorized", "needs a token, or cookie: true");
-    this.#WebSocket = given.WebSocket ?? globalThis.WebSocket;
-    if (!this.#WebSocket) {
-      const advice = "this runtime has no WebSocket: pass one as the option WebSocket";
-      throw new ParlorError("no_websocket", advice);
-    }
+    needToken(token, cookie);
+    this.#WebSocket = webSocketOf(given);
     const bounds = boundsOf(given);
     this.user = user;
     this.#http = httpOf(url, cookie, given);
     this.#timers = given.timers ?? systemTimers;
     this.#store = given.store === undefined ? defaultStore() : given.store;
-    const random = given.random ?? Math.random;
-    const core = {token, expiresAt, cookie, userId: userId ?? user?.userId, bounds, random};
-    this.#core = new Core({...core, prefix: given.idPrefix ?? randomPrefix()});
+    const {random = Math.random} = given;
+    const date = () => (this.#timers.date ? this.#timers.date() : this.#timers.now());
+    const core = {token, expiresAt, cookie, userId: userId ?? user?.userId, bounds, random, date};
+    this.#core = new Core({...core, prefix: prefixOf(given)});
     globalThis.addEventListener?.("online", this.#online);
   }
 
-  /** idle, connecting, open, waiting, renewing, unauthorized, failed, closed. */
   get state() { return this.#core.link; }
   get userId() { return this.#core.userId; }
   get log() { return this.#core.log; }
   get joined() { return [...this.#core.rooms.values()].map(({face}) => face); }
 
-  /** What has no ack yet, also of rooms that are not joined. */
   get unsent() {
     const outboxes = [...this.#core.rooms.values()].flatMap(({outbox}) => outbox);
     return [...this.#core.stored.values(), ...outboxes].map(shown);
   }
 
-  /**
-   * Enters a room, by its slug or id, and stays in it whatever happens to the connection. With
-   * `after`, everything behind that seq comes first (0: all of it); without, what is said from now.
-   */
   join(address, {after, log} = {}) {
     const {rooms, bounds, link} = this.#core;
     if (link === "closed") throw new ParlorError("closed", "this client was closed");
     const key = String(address);
+    if (/^[0-9]+$/.test(key) && !Number.isSafeInteger(Number(key))) {
+      throw invalid("address", "must be a slug, or an id below 2^53");
+    }
+    if (after !== undefined && !(Number.isSafeInteger(after) && after >= 0)) {
+      throw invalid("after", "must be an integer from 0 up to 2^53");
+    }
     const known = rooms.get(key);
     if (known && !known.leaving) return known.face;
     if (!known && rooms.size >= bounds.maxRooms) {
@@ -1050,29 +1299,46 @@ export class Parlor extends Emitter {
     return Object.assign(sending, {id: entry.id, heard: hearing});
   }
 
-  /** Comes back at once instead of waiting. */
   reconnect() { this.#step("reconnect"); }
 
-  /** After signing in again as the same account; without a token if a cookie has it. */
-  useToken(token, {expiresAt} = {}) { this.#step("useToken", token, expiresAt); }
+  useToken(token, {expiresAt} = {}) {
+    needToken(token, this.#core.cookie);
+    this.#step("useToken", token, expiresAt);
+  }
 
-  /** From now on `rooms` events tell what changes in all rooms. */
   watch() { this.#step("watch"); }
 
-  /** Ends everything. What is unsent stays kept, if there is a store. */
   close() {
     globalThis.removeEventListener?.("online", this.#online);
     this.#step("close");
+    this.#closing.abort(new ParlorError("closed", "this client was closed"));
   }
 
-  /** Ends the session on the server, forgets what is unsent, and closes. */
   async signOut() {
-    await this.request("POST", "/signout");
-    const kept = [...this.#core.stored.values()];
-    for (const {outbox} of this.#core.rooms.values()) kept.push(...outbox);
-    for (const entry of kept) this.#keep((store, scope) => store.remove(scope, entry.key));
+    // Before the server ends the connection with the session, as if it were a surprise.
+    const pauses = ["connecting", "open", "waiting", "renewing"].includes(this.state);
+    if (pauses) this.#step("pause");
+    try {
+      await this.#call("POST", "/signout");
+    } catch (error) {
+      // A session that has ended already is what is wanted.
+      if (error.status !== 401) {
+        if (pauses) this.reconnect();
+        throw error;
+      }
+    }
     this.close();
-    await this.#saving;
+    const {givenUserId, userId = givenUserId} = this.#core;
+    if (userId !== undefined) this.#scope = this.#scopeOf(userId);
+    await this.#keep(async (store, scope) => {
+      for (const {key} of await store.load(scope)) await store.remove(scope, key);
+    });
+  }
+
+  discard(id) {
+    const found = this.unsent.some((entry) => entry.id === id);
+    this.#step("discard", id);
+    return found;
   }
 
   async me() { return (this.user = (await this.request("GET", "/me")).user); }
@@ -1081,17 +1347,35 @@ export class Parlor extends Emitter {
   async createRoom(body) { return (await this.request("POST", "/rooms", {body})).room; }
   async deleteRoom(address) { await this.request("DELETE", pathOf(address)); }
 
-  /** Any call of the HTTP API; `path` is below `/api/v1`. */
   async request(method, path, {query, body} = {}) {
     if (this.#requests >= this.#core.bounds.maxRequests) {
       throw new ParlorError("queue_full", "too many calls at once", {retryable: true});
     }
     this.#requests += 1;
     try {
-      const {token, bounds} = this.#core;
-      return await call(this.#http, method, path, {query, body, token, bounds});
+      return await this.#call(method, path, {query, body});
     } finally {
       this.#requests -= 1;
+    }
+  }
+
+  async #call(method, path, details) {
+    const {token, bounds} = this.#core;
+    const closing = this.#closing.signal;
+    return call(this.#http, method, path, {...details, token, bounds, closing});
+  }
+
+  /** What the client asks for itself waits for its turn, and takes none of the application's. */
+  async #own(path, query) {
+    while (this.#ownCalls >= OWN_CALLS) {
+      await new Promise((resolve) => this.#turns.push(resolve));
+    }
+    this.#ownCalls += 1;
+    try {
+      return await this.#call("GET", path, {query});
+    } finally {
+      this.#ownCalls -= 1;
+      this.#turns.shift()?.();
     }
   }
 
@@ -1123,7 +1407,7 @@ export class Parlor extends Emitter {
     this.#timer = this.#timers.set(() => {
       this.#armedFor = NEVER;
       this.#step("tick");
-    }, Math.max(at - now, 0));
+    }, Math.min(Math.max(at - now, 0), TIMER_MAX_MS));
   }
 
   #perform({do: what, room, entry, ...rest}) {
@@ -1132,7 +1416,8 @@ export class Parlor extends Emitter {
       case "hangUp": return this.#hangUp();
       case "transmit": return this.#transmit(rest.frame);
       case "resolve": return this.#resolve(room);
-      case "refresh": return this.#refresh();
+      case "page": return this.#page(room, rest.page);
+      case "refresh": return this.#refresh(rest.number);
       case "load": return this.#load(rest.userId);
       case "save": return this.#keep((store, scope) => store.save(scope, entry));
       case "forget": return this.#keep((store, scope) => store.remove(scope, entry.key));
@@ -1140,18 +1425,14 @@ export class Parlor extends Emitter {
       case "heard": return this.#sent.get(entry)?.heard.resolve(rest.receipt);
       case "message": return room.face[FACE].message(rest.message);
       case "end": return room.face[FACE].end(rest.error);
-      case "interrupt": return this.#eachRoom((face) => face.interrupt(rest.error));
-      case "recovered": return this.#eachRoom((face) => face.recovered());
+      case "interrupt": return room.face[FACE].interrupt(rest.error);
+      case "recovered": return room.face[FACE].recovered();
       default: return this.#tell(room, rest.type, rest.detail);
     }
   }
 
-  #eachRoom(action) {
-    for (const {face} of [...this.#core.rooms.values()]) action(face[FACE]);
-  }
-
   #tell(room, type, detail) {
-    (room?.face ?? this).emit(type, detail);
+    (room?.face ?? this)[EMIT](type, detail);
     if (room && type === "left") room.face[FACE].left();
   }
 
@@ -1169,7 +1450,7 @@ export class Parlor extends Emitter {
     try {
       this.#socket = new this.#WebSocket(url.href);
     } catch (cause) {
-      this.emit("error", new ParlorError("network", "cannot open a WebSocket", {cause}));
+      this[EMIT]("error", new ParlorError("network", "cannot open a WebSocket", {cause}));
       queueMicrotask(() => this.#step("closed", generation, 1006));
       return;
     }
@@ -1179,8 +1460,15 @@ export class Parlor extends Emitter {
   }
 
   #hangUp() {
-    this.#socket?.close();
+    const socket = this.#socket;
     this.#socket = null;
+    if (!socket) return;
+    // Behind a silent network it may last, but shall hold on to nothing. Some can be cut off.
+    const timer = socket.terminate &&
+      this.#timers.set(() => socket.terminate(), FAREWELL_MS);
+    socket.onmessage = () => {};
+    socket.onclose = () => this.#timers.clear(timer);
+    socket.close();
   }
 
   #transmit(frame) {
@@ -1189,41 +1477,84 @@ export class Parlor extends Emitter {
   }
 
   #resolve(room) {
-    this.room(room.address).then(
-      (found) => this.#step("resolved", room, found),
+    this.#own(pathOf(room.address)).then(
+      (found) => this.#step("resolved", room, found.room),
       (error) => this.#step("notResolved", room, error),
     );
   }
 
-  #refresh() {
-    this.request("POST", "/refresh").then(
-      (fresh) => this.#step("refreshed", fresh),
-      (error) => this.#step("notRefreshed", error),
+  #page(room, page) {
+    this.#own(`${pathOf(room.roomId)}/messages`, page).then(
+      (found) => this.#step("filled", room, page, found),
+      (error) => this.#step("notFilled", room, page, error),
     );
   }
 
-  #load(userId) {
-    this.#scope = `${this.#http.base} ${userId}`;
-    if (!this.#store) return this.#step("restored", []);
-    return this.#keep(async (store, scope) => store.load(scope)).then((entries) => {
-      const sorted = [...(entries ?? [])].sort((one, other) => one.order - other.order);
-      this.#step("restored", sorted);
-    });
+  #refresh(number) {
+    this.#call("POST", "/refresh").then(
+      (fresh) => this.#step("refreshed", number, fresh),
+      (error) => this.#step("notRefreshed", number, error),
+    );
   }
 
-  /** A store that fails is told of, and all else goes on. */
+  #scopeOf(userId) { return `${this.#http.base} ${userId}`; }
+
+  async #load(userId) {
+    this.#scope = this.#scopeOf(userId);
+    let kept = [];
+    if (this.#store) {
+      await this.#keep(async (store, scope) => {
+        kept = [...((await store.load(scope)) ?? [])].sort((one, other) => one.order - other.order);
+      });
+    }
+    // Of another account meanwhile?
+    if (this.#core.userId === userId) this.#step("restored", kept);
+  }
+
+  /** A store that fails, or does not answer, is told of, and all else goes on. */
   #keep(action) {
     if (!this.#store || this.#scope === undefined) return this.#saving;
     const scope = this.#scope;
-    this.#saving = this.#saving.then(() => action(this.#store, scope)).catch((cause) => {
-      this.emit("error", new ParlorError("store", "cannot keep what is unsent", {cause}));
-    });
+    this.#saving = this.#saving.then(() => this.#inTime(() => action(this.#store, scope)))
+      .catch((cause) => {
+        this[EMIT]("error", new ParlorError("store", "cannot keep what is unsent", {cause}));
+      });
     return this.#saving;
   }
+
+  /** As long as a call has no answer, none is made behind it. */
+  async #inTime(action) {
+    if (this.#stuck) throw new Error("the store does not answer");
+    const calling = (async () => action())();
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = this.#timers.set(() => {
+        this.#stuck = true;
+        calling.catch(() => {}).then(() => { this.#stuck = false; });
+        reject(new Error("the store did not answer in time"));
+      }, this.#core.bounds.storeTimeoutMs);
+    });
+    try {
+      await Promise.race([calling, late]);
+    } finally {
+      this.#timers.clear(timer);
+    }
+  }
+}
+
+function needToken(token, cookie) {
+  if (!token && !cookie) throw new ParlorError("unauthorized", "needs a token, or cookie: true");
+}
+
+function webSocketOf({WebSocket = globalThis.WebSocket}) {
+  if (WebSocket) return WebSocket;
+  const advice = "this runtime has no WebSocket: pass one as the option WebSocket";
+  throw new ParlorError("no_websocket", advice);
 }
 
 async function enter(url, path, credentials, options = {}) {
   const {cookie = false} = options;
+  webSocketOf(options); // Before an account is made.
   const body = {...credentials, ...(cookie && {cookie})};
   const http = httpOf(url, cookie, options);
   const answer = await call(http, "POST", path, {body, bounds: boundsOf(options)});
@@ -1235,26 +1566,43 @@ function boundsOf(options) {
   const bounds = {...DEFAULTS};
   for (const name of Object.keys(DEFAULTS)) {
     if (options[name] === undefined) continue;
-    const value = options[name];
-    if (!(typeof value === "number" && value >= 0)) {
-      const fields = [{field: name, message: "must be a number that is not negative"}];
-      throw new ParlorError("invalid", `the option ${name} is invalid`, {fields});
+    const least = MAY_BE_ZERO.has(name) ? 0 : 1;
+    if (!(typeof options[name] === "number" && options[name] >= least)) {
+      throw invalid(name, `must be a number from ${least} up`);
     }
-    bounds[name] = value;
+    bounds[name] = options[name];
   }
   return bounds;
 }
 
+/** What passes is told by a clock that nobody sets. */
 const systemTimers = {
-  now: () => Date.now(),
+  now: () => performance.now(),
+  date: () => Date.now(),
   set: (action, ms) => setTimeout(action, ms),
   clear: (timer) => clearTimeout(timer),
 };
 
-/** Also where a page is not secure, which has no `randomUUID`. */
-function randomPrefix() {
-  const bytes = crypto.getRandomValues(new Uint8Array(8));
-  return Array.from(bytes, (byte) => (byte % 36).toString(36)).join("");
+/** Another one for each client, whatever the application begins it with: an id that was used before
+ * names a message that is stored already. Also where a page is not secure, without `randomUUID`. */
+function prefixOf({idPrefix}) {
+  const bytes = crypto.getRandomValues(new Uint8Array(RANDOM_LETTERS));
+  const letters = Array.from(bytes, (byte) => (byte % 36).toString(36)).join("");
+  if (idPrefix === undefined) return letters;
+  const fault = faultOfId(idPrefix, PREFIX_BYTES);
+  if (fault) throw invalid("idPrefix", fault);
+  return `${idPrefix}-${letters}`;
+}
+
+/** How long the server made it for, in milliseconds, if it tells. */
+function lifeOf(token) {
+  try {
+    const [, claims] = token.split(".");
+    const {iat, exp} = JSON.parse(atob(claims.replaceAll("-", "+").replaceAll("_", "/")));
+    return (exp - iat) * 1000 || NEVER;
+  } catch {
+    return NEVER;
+  }
 }
 
 function parsed(data) {
@@ -1268,22 +1616,34 @@ function parsed(data) {
 // ---- HTTP ---------------------------------------------------------------------------------------
 
 function httpOf(url, cookie, options) {
-  const absolute = new URL(url, globalThis.location?.href);
+  let absolute;
+  try {
+    absolute = new URL(url, globalThis.location?.href);
+  } catch {
+    // Told below.
+  }
+  if (!/^https?:/.test(absolute?.href)) throw invalid("url", "must begin with http: or https:");
   const base = `${absolute.origin}${absolute.pathname}`.replace(/\/+$/, "");
   return {base, cookie, fetch: options.fetch ?? ((...call) => fetch(...call))};
 }
 
 const pathOf = (address) => `/rooms/${encodeURIComponent(address)}`;
 
-async function call({base, cookie, fetch}, method, path, {query = {}, body, token, bounds}) {
+async function call({base, cookie, fetch}, method, path, details) {
+  const {query = {}, body, token, bounds, closing} = details;
   const url = new URL(`${base}/api/v1${path}`);
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined) url.searchParams.set(name, value);
   }
   const headers = token && !cookie ? {authorization: `Bearer ${token}`} : {};
   if (body !== undefined) headers["content-type"] = "application/json";
-  const signal = AbortSignal.timeout(bounds.requestTimeoutMs);
+  const stop = new AbortController();
+  const close = () => stop.abort(closing.reason);
+  const late = () => stop.abort(new Error("no answer in time"));
+  const timer = setTimeout(late, Math.min(bounds.requestTimeoutMs, TIMER_MAX_MS));
+  closing?.addEventListener("abort", close);
   const credentials = cookie ? "same-origin" : "omit";
+  const {signal} = stop;
   const request = {method, headers, body: body && JSON.stringify(body), signal, credentials};
   try {
     const response = await fetch(url.href, {...request, cache: "no-store"});
@@ -1294,6 +1654,9 @@ async function call({base, cookie, fetch}, method, path, {query = {}, body, toke
     if (cause instanceof ParlorError) throw cause;
     const message = `the server cannot be reached: ${cause.message}`;
     throw new ParlorError("network", message, {cause, retryable: true});
+  } finally {
+    clearTimeout(timer);
+    closing?.removeEventListener("abort", close);
   }
 }
 
@@ -1310,36 +1673,57 @@ function problemOf(response, text) {
 
 /** Keeps it in this browser, across reloads. */
 export function indexedDbStore(indexedDB = globalThis.indexedDB, name = "parlor") {
-  const done = (request) => new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-  let opened;
-  const open = () => {
+  let opened; // Forgotten when it fails or ends: the next call opens it again.
+  const open = () => new Promise((resolve, reject) => {
     const request = indexedDB.open(name, 1);
     request.onupgradeneeded = () => {
       request.result.createObjectStore("unsent", {keyPath: ["scope", "key"]});
     };
-    return done(request);
-  };
-  const unsent = async (mode) => {
+    request.onerror = () => reject(request.error);
+    request.onsuccess = () => {
+      const database = request.result;
+      database.onclose = () => { opened = undefined; };
+      // Another page may have a newer version, and waits for this one.
+      database.onversionchange = () => {
+        database.close();
+        opened = undefined;
+      };
+      resolve(database);
+    };
+  });
+  const aborted = () => new DOMException("the transaction was aborted", "AbortError");
+  /** Done is what the whole transaction has done. */
+  const unsent = async (mode, action) => {
     opened ??= open();
-    const database = await opened;
-    return database.transaction("unsent", mode).objectStore("unsent");
+    try {
+      const transaction = (await opened).transaction("unsent", mode);
+      const request = action(transaction.objectStore("unsent"));
+      return await new Promise((resolve, reject) => {
+        transaction.oncomplete = () => resolve(request.result);
+        transaction.onabort = () => reject(transaction.error ?? aborted());
+      });
+    } catch (error) {
+      opened = undefined;
+      throw error;
+    }
   };
   return {
     async load(scope) {
       // Behind every string comes an array.
-      const range = [[scope], [scope, []]];
-      const store = await unsent("readonly");
-      const all = await done(store.getAll(globalThis.IDBKeyRange.bound(...range)));
+      const range = globalThis.IDBKeyRange.bound([scope], [scope, []]);
+      const all = await unsent("readonly", (store) => store.getAll(range));
       return all.map(({scope: _, ...entry}) => entry);
     },
-    save: async (scope, entry) => done((await unsent("readwrite")).put({scope, ...entry})),
-    remove: async (scope, key) => done((await unsent("readwrite")).delete([scope, key])),
+    save: (scope, entry) => unsent("readwrite", (store) => store.put({scope, ...entry})),
+    remove: (scope, key) => unsent("readwrite", (store) => store.delete([scope, key])),
   };
 }
 
+/** Where a page may not store anything, merely to ask for the database throws. */
 function defaultStore() {
-  return globalThis.indexedDB ? indexedDbStore() : null;
+  try {
+    return globalThis.indexedDB ? indexedDbStore() : null;
+  } catch {
+    return null;
+  }
 }

@@ -8,14 +8,19 @@ export class Leftovers {
 
   constructor(parlor, drafts) {
     [this.#parlor, this.#drafts] = [parlor, drafts];
+    parlor.on("restored", () => this.#send());
   }
 
-  /** `open` is the address of the room that the person is in. */
-  send(open) {
+  #send() {
     const joined = new Set(this.#parlor.joined.map(({address}) => address));
     for (const address of new Set(this.#parlor.unsent.map(({room}) => room))) {
-      if (address === open || joined.has(address)) continue;
-      const room = this.#parlor.join(address);
+      if (joined.has(address)) continue;
+      let room;
+      try {
+        room = this.#parlor.join(address);
+      } catch {
+        return; // As many rooms as may be are joined: this one follows when one of them is left.
+      }
       this.follow(room);
       // It stays for what it has to send, and goes.
       room.leave();
@@ -36,6 +41,7 @@ export class Leftovers {
       room.on("left", () => {
         this.#followed.delete(room.address);
         for (const off of offs) off();
+        this.#send();
       }),
     ];
   }

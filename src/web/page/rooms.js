@@ -17,7 +17,6 @@ export class Rooms {
   #frame = 0;
   #order = new Intl.Collator(language, {numeric: true, sensitivity: "base"});
   #told = false; // All of them, once.
-  #isFirst = false; // What is told now is told to a newcomer.
 
   constructor(reads, onUnread, signal) {
     this.#reads = reads;
@@ -26,11 +25,10 @@ export class Rooms {
   }
 
   /** All rooms, or those that changed. */
-  take({snapshot, rooms, hasMore}) {
-    if (snapshot) {
-      this.#known.clear();
-      this.#isFirst = this.#reads.isNew;
-    }
+  take({snapshot, rooms}) {
+    // Whoever comes for the first time is not told of all that was ever said.
+    const isFirst = snapshot && this.#reads.isNew;
+    if (snapshot) this.#known.clear();
     for (const {gone, ...room} of rooms) {
       if (gone) {
         this.#known.delete(room.roomId);
@@ -40,13 +38,10 @@ export class Rooms {
       }
       const merged = {...this.#known.get(room.roomId), ...room};
       this.#known.set(room.roomId, merged);
-      // Whoever comes for the first time is not told of all that was ever said.
-      if (this.#isFirst) this.#reads.set(room.roomId, merged.count ?? 0);
+      if (isFirst) this.#reads.set(room.roomId, merged.count ?? 0);
     }
-    if (!hasMore) {
-      this.#told = true;
-      this.#isFirst = this.#reads.isNew = false;
-    }
+    this.#told = true;
+    this.#reads.isNew = false;
     this.later();
   }
 

@@ -11,8 +11,6 @@ import {Rooms} from "./rooms.js";
 import {reason, say} from "./words.js";
 
 const RETRY_MS = 3000;
-/** What is kept of earlier pages is known a moment after the connection, and nothing tells when. */
-const LEFTOVERS_MS = 3000;
 
 export class Session {
   #parlor;
@@ -73,10 +71,6 @@ export class Session {
       this.#reads.belongTo(parlor.log);
       this.#rooms.take(news);
     });
-    const leftovers = setInterval(() => {
-      this.#leftovers.send(this.#conversation.info?.slug);
-    }, LEFTOVERS_MS);
-    signal.addEventListener("abort", () => clearInterval(leftovers));
     parlor.on("state", ({state}) => {
       if (state === "open" && $("app").dataset.panel === "failed") this.show(this.#address);
       if (state === "unauthorized") this.#end(onEnd, say("signin.ended"));
