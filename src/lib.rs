@@ -94,6 +94,7 @@
 //! - Every queue, frame, page, map and loop has its bound in `domain::limits`.
 //! - An ack means committed with an fsync. Nothing else is called ack.
 //! - Once queued, a message no longer depends on its connection.
+//! - A task without which the server is not whole ends it when it ends itself (`server::tasks`).
 //! - A seq that has left the process is never given to another message: after a stop that was not
 //!   clean, every room's seqs jump by more than can have been lost (`hub::room`, `store::schema`).
 //! - What decides (writer, room, subscription, session state, pulse) is stepped by a driver and

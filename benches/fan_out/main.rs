@@ -11,7 +11,6 @@
 #[path = "../field/mod.rs"]
 mod field;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use field::arguments::Arguments;
 use field::cores::{Cores, Machine};
 use field::end::end;
 use field::house::House;
-use field::process::Server;
+use field::plan::Plan;
 use field::report::{self, Result as Turns, Results};
 use field::task::{Task, What};
 
@@ -42,31 +41,13 @@ const TASKS: [Task; 9] = [
     Task { name: "idle-10000", members: 10_000, what: What::Idle, cores: Cores::Shared },
 ];
 
-/// What the arguments say.
-struct Plan {
-    /// Of sending, in each work.
-    seconds: u64,
-    /// All, where none is named.
-    works: String,
-    json: PathBuf,
-}
-
 fn main() -> ExitCode {
     end("fan_out", plan().and_then(|plan| run(&plan)))
 }
 
 fn plan() -> Result<Plan, Failure> {
-    let json = concat!(env!("CARGO_TARGET_TMPDIR"), "/fan_out.json").into();
-    let mut plan = Plan { seconds: 3, works: String::new(), json };
-    Arguments::read(|name, value| {
-        match name {
-            "--seconds" => plan.seconds = value.number()?,
-            "--works" => plan.works = value.text()?,
-            "--json" => plan.json = value.text()?.into(),
-            _ => return Ok(false),
-        }
-        Ok(true)
-    })?;
+    let mut plan = Plan::new("fan_out", 3);
+    Arguments::read(|name, value| plan.take(name, value))?;
     Ok(plan)
 }
 
@@ -75,12 +56,10 @@ fn run(plan: &Plan) -> Result<bool, Failure> {
     let machine = Machine::new()?;
     let house = House::build(env!("CARGO_BIN_EXE_parlor"))?;
     let mut all = Vec::new();
-    for task in Task::chosen(&TASKS, &plan.works) {
-        let (command, _directory) = house.copy(task.members)?;
-        let server = machine.start(task.cores, || Server::start(command))?;
-        let outcome = task.run(&server, &house.dialect(), plan.seconds)?;
-        let turns = Turns { server: PARLOR, turns: vec![outcome] };
-        let results = Results { task, servers: vec![turns] };
+    for task in TASKS.iter().filter(|task| plan.has(task.name)) {
+        let turn = |_| task.run_on_parlor(&machine, &house, plan.seconds);
+        let turns = (0..plan.turns).map(turn).collect::<Result<_, _>>()?;
+        let results = Results { task, servers: vec![Turns { server: PARLOR, turns }] };
         println!("{}", results.table());
         all.push(results);
     }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::cores::Cores;
+use super::cores::{Cores, Machine};
 use super::crowd::Crowd;
 use super::delays::Quantiles;
 use super::dialect::Dialect;
+use super::house::House;
+use super::median::median;
 use super::process::Server;
 use super::works::Work;
 use crate::Failure;
@@ -68,10 +70,6 @@ pub fn is_chosen(names: &str, name: &str) -> bool {
 }
 
 impl Task {
-    pub fn chosen<'a>(tasks: &'a [Self], names: &str) -> impl Iterator<Item = &'a Self> {
-        tasks.iter().filter(move |task| is_chosen(names, task.name))
-    }
-
     /// `seconds`: how long messages are sent.
     pub fn run(
         &self,
@@ -90,6 +88,18 @@ impl Task {
             What::Quiet { rate, rest } => work.quiet(rate, rest),
             What::Idle => work.idle(before),
         }
+    }
+
+    /// Parlor, started for this.
+    pub fn run_on_parlor(
+        &self,
+        machine: &Machine,
+        house: &House,
+        seconds: u64,
+    ) -> Result<Outcome, Failure> {
+        let (command, _directory) = house.copy(self.members)?;
+        let server = machine.start(self.cores, || Server::start(command))?;
+        self.run(&server, &house.dialect(), seconds)
     }
 
     pub fn title(&self) -> String {
@@ -142,16 +152,7 @@ impl Outcome {
     /// Of several turns: the sums of what is counted, the medians of what is measured.
     pub fn of_turns(turns: &[Self]) -> Self {
         let sum = |of: fn(&Self) -> u64| turns.iter().map(of).sum();
-        let median = |of: fn(&Self) -> f64| {
-            let mut all: Vec<f64> = turns.iter().map(of).collect();
-            all.sort_by(f64::total_cmp);
-            let middle = all.len() / 2;
-            match all.len() {
-                0 => 0.0,
-                even if even % 2 == 0 => f64::midpoint(all[middle - 1], all[middle]),
-                _ => all[middle],
-            }
-        };
+        let median = |of: fn(&Self) -> f64| median(turns.iter().map(of));
         Self {
             sent: sum(|turn| turn.sent),
             expected: sum(|turn| turn.expected),

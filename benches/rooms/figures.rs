@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::Failure;
+use crate::field::median::median;
 
 /// What came of a part of a work.
 #[derive(Clone)]
@@ -93,10 +94,7 @@ pub fn medians(turns: &[Vec<Row>]) -> Vec<Row> {
     let mut rows = first.clone();
     for (at, row) in rows.iter_mut().enumerate() {
         for (place, figure) in row.figures.iter_mut().enumerate() {
-            let mut all: Vec<f64> =
-                turns.iter().map(|turn| turn[at].figures[place].value).collect();
-            all.sort_by(f64::total_cmp);
-            figure.value = f64::midpoint(all[(all.len() - 1) / 2], all[all.len() / 2]);
+            figure.value = median(turns.iter().map(|turn| turn[at].figures[place].value));
         }
         let sum = |of: fn(&Counts) -> u64| {
             turns.iter().filter_map(|turn| turn[at].counts.as_ref()).map(of).sum()

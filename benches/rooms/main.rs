@@ -20,7 +20,6 @@ mod many;
 mod stays;
 mod wide;
 
-use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
@@ -28,8 +27,8 @@ use field::arguments::Arguments;
 use field::cores::{Cores, Machine};
 use field::end::end;
 use field::house::House;
+use field::plan::Plan;
 use field::process::Server;
-use field::task::is_chosen;
 use figures::Row;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -41,16 +40,6 @@ const ROOMS: usize = 10_000;
 /// Turns of each work whose medians are taken, with `--full`.
 const FULL_TURNS: usize = 5;
 const FULL_SECONDS: u64 = 10;
-
-/// What the arguments say.
-struct Plan {
-    turns: usize,
-    /// Of talk, in each part of each work.
-    seconds: u64,
-    /// All, where none is named.
-    works: String,
-    json: PathBuf,
-}
 
 /// What each work is done on.
 struct Stage {
@@ -74,18 +63,13 @@ fn main() -> ExitCode {
 }
 
 fn plan() -> Result<Plan, Failure> {
-    let json = concat!(env!("CARGO_TARGET_TMPDIR"), "/rooms.json").into();
-    let mut plan = Plan { turns: 1, seconds: 4, works: String::new(), json };
+    let mut plan = Plan::new("rooms", 4);
     Arguments::read(|name, value| {
-        match name {
-            "--full" => (plan.turns, plan.seconds) = (FULL_TURNS, FULL_SECONDS),
-            "--turns" => plan.turns = value.number()?,
-            "--seconds" => plan.seconds = value.number()?,
-            "--works" => plan.works = value.text()?,
-            "--json" => plan.json = value.text()?.into(),
-            _ => return Ok(false),
+        if name == "--full" {
+            (plan.turns, plan.seconds) = (FULL_TURNS, FULL_SECONDS);
+            return Ok(true);
         }
-        Ok(true)
+        plan.take(name, value)
     })?;
     Ok(plan)
 }
@@ -97,7 +81,7 @@ fn run(plan: &Plan) -> Result<bool, Failure> {
     let stage = Stage { machine, house, time: Duration::from_secs(plan.seconds) };
     let (mut works, mut sound) = (Vec::new(), true);
     for (name, title, work) in WORKS {
-        if !is_chosen(&plan.works, name) {
+        if !plan.has(name) {
             continue;
         }
         let turns = (0..plan.turns).map(|_| work(&stage)).collect::<Result<Vec<_>, _>>()?;

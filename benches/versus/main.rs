@@ -22,6 +22,7 @@ use field::arguments::Arguments;
 use field::cores::{Cores, Machine};
 use field::end::end;
 use field::house::House;
+use field::plan::{Plan, place};
 use field::process::Server;
 use field::report::{self, Result as Turns, Results};
 use field::task::{Outcome, Task, What, is_chosen};
@@ -50,61 +51,51 @@ const TASKS: [Task; 5] = [
 ];
 
 /// What the arguments say.
-struct Plan {
-    turns: usize,
-    /// Of sending, in each turn of each work.
-    seconds: u64,
+struct Contest {
+    plan: Plan,
     /// All, where none is named.
     servers: String,
-    works: String,
     /// The server's own program.
     parlor: String,
-    json: PathBuf,
     picture: PathBuf,
 }
 
 fn main() -> ExitCode {
-    end("versus", plan().and_then(|plan| run(&plan)))
+    end("versus", contest().and_then(|contest| run(&contest)))
 }
 
-fn plan() -> Result<Plan, Failure> {
-    let mut plan = Plan {
-        turns: 1,
-        seconds: 3,
+fn contest() -> Result<Contest, Failure> {
+    let mut contest = Contest {
+        plan: Plan::new("versus", 3),
         servers: String::new(),
-        works: String::new(),
         parlor: env!("CARGO_BIN_EXE_parlor").to_owned(),
-        json: concat!(env!("CARGO_TARGET_TMPDIR"), "/versus.json").into(),
-        picture: concat!(env!("CARGO_TARGET_TMPDIR"), "/versus.svg").into(),
+        picture: place("versus", "svg"),
     };
     Arguments::read(|name, value| {
         match name {
-            "--full" => (plan.turns, plan.seconds) = (5, 5),
-            "--turns" => plan.turns = value.number()?,
-            "--seconds" => plan.seconds = value.number()?,
-            "--servers" => plan.servers = value.text()?,
-            "--works" => plan.works = value.text()?,
-            "--parlor" => plan.parlor = value.text()?,
-            "--json" => plan.json = value.text()?.into(),
-            "--picture" => plan.picture = value.text()?.into(),
-            _ => return Ok(false),
+            "--full" => (contest.plan.turns, contest.plan.seconds) = (5, 5),
+            "--servers" => contest.servers = value.text()?,
+            "--parlor" => contest.parlor = value.text()?,
+            "--picture" => contest.picture = value.text()?.into(),
+            _ => return contest.plan.take(name, value),
         }
         Ok(true)
     })?;
-    Ok(plan)
+    Ok(contest)
 }
 
 /// `Ok(false)`: Parlor lost, doubled or disordered something.
-fn run(plan: &Plan) -> Result<bool, Failure> {
+fn run(contest: &Contest) -> Result<bool, Failure> {
+    let Contest { plan, servers, parlor, picture } = contest;
     let machine = Machine::new()?;
-    let house = House::build(&plan.parlor)?;
+    let house = House::build(parlor)?;
     let peers: Vec<Option<&Peer>> = std::iter::once(None)
         .chain(PEERS.iter().map(Some))
-        .filter(|peer| is_chosen(&plan.servers, name_of(*peer)))
+        .filter(|peer| is_chosen(servers, name_of(*peer)))
         .filter(|peer| peer.is_none_or(Peer::is_installed_or_says_how))
         .collect();
     let mut all = Vec::new();
-    for task in Task::chosen(&TASKS, &plan.works) {
+    for task in TASKS.iter().filter(|task| plan.has(task.name)) {
         let none = |peer: &Option<_>| Turns { server: name_of(*peer), turns: Vec::new() };
         let mut results = Results { task, servers: peers.iter().map(none).collect() };
         for turn in 1..=plan.turns {
@@ -118,8 +109,8 @@ fn run(plan: &Plan) -> Result<bool, Failure> {
         all.push(results);
     }
     report::write(&plan.json, &all)?;
-    std::fs::write(&plan.picture, picture::draw(&all))?;
-    eprintln!("versus: see {} and {}", plan.json.display(), plan.picture.display());
+    std::fs::write(picture, picture::draw(&all))?;
+    eprintln!("versus: see {} and {}", plan.json.display(), picture.display());
     let ours = all.iter().flat_map(|results| &results.servers);
     Ok(ours.filter(|result| result.server == PARLOR).all(|result| result.outcome().is_sound()))
 }
@@ -140,7 +131,5 @@ fn turn_of(
         let server = machine.start(task.cores, || Server::start(peer.command()))?;
         return task.run(&server, &peers::dialect(), seconds);
     }
-    let (command, _directory) = house.copy(task.members)?;
-    let server = machine.start(task.cores, || Server::start(command))?;
-    task.run(&server, &house.dialect(), seconds)
+    task.run_on_parlor(machine, house, seconds)
 }

@@ -52,12 +52,12 @@ pub struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     /// `header`: all values of the header of this name.
-    pub fn gather<I: Iterator<Item = &'a [u8]>>(
+    pub fn gather<V: AsRef<[u8]> + ?Sized + 'a, I: IntoIterator<Item = &'a V>>(
         header: impl Fn(&'static str) -> I,
         query: Option<&'a str>,
         reads: bool,
     ) -> Self {
-        let one = |name| Header::of(header(name));
+        let one = |name| Header::of(header(name).into_iter().map(AsRef::as_ref));
         Self {
             authorization: one("authorization"),
             cookie: one("cookie"),
@@ -96,7 +96,8 @@ pub enum NotShown {
 }
 
 impl Origins {
-    /// The one `token` of the query, else that of the one `Authorization`, else the cookie's.
+    /// The one `token` of the query, else that of the one `Authorization`, else the cookie's. The
+    /// log is told of a cookie that does not count: whoever put a proxy in between looks there.
     ///
     /// # Errors
     /// When there is none, or a cookie that does not count.
@@ -112,7 +113,12 @@ impl Origins {
             }
             (Ok(None), Header::Absent) => {
                 let token = session_cookie(facts.cookie).ok_or(NotShown::Nothing)?;
-                if self.are_own(facts) { Ok(Shown::Cookie(token)) } else { Err(NotShown::Foreign) }
+                if self.are_own(facts) {
+                    return Ok(Shown::Cookie(token));
+                }
+                let (origin, host) = (facts.origin.text(), facts.host.text());
+                tracing::info!(origin, host, "a cookie from another origin was not taken");
+                Err(NotShown::Foreign)
             }
         }
     }

@@ -15,6 +15,12 @@
 //! [`BLOCKS_PINNED_BYTES`]. [`ANSWERS_BYTES`] for pages over HTTP. With the defaults, that is
 //! 256 + 8 + 64 + 64 MiB, and in the kernel half a mebibyte for each connection that does not read,
 //! until it is given up on after [`Limits::write_stall_seconds`].
+//!
+//! # What a slow disk can make it hold
+//!
+//! The writer's queue, [`Limits::writer_queue_bytes`], and the batch in the writer's hands,
+//! [`BATCH_BYTES`]. In rooms whose members hear nothing before its commit the frames wait too:
+//! [`LANE_HELD_BYTES`] in each lane, [`HELD_BYTES_TOTAL`] in all of them.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -176,6 +182,9 @@ pub const LANE_BATCH_BYTES: usize = 64 * 1024;
 /// commits of short messages. All lanes of a room share the bytes. Past it, the lane's members read
 /// the log.
 pub const LANE_HELD_BYTES: usize = 4 * 1024 * 1024;
+/// The same in all lanes of the process, each counted by itself. Past it, the members of whichever
+/// lane still holds something when it receives read the log.
+pub const HELD_BYTES_TOTAL: usize = 64 * 1024 * 1024;
 /// Members that ride on each lane of a room before it opens another.
 pub const LANE_CROWD: usize = 500;
 /// Lanes of a room, for each thread that can run one.

@@ -83,8 +83,7 @@ impl Asker {
     /// Whose token the request shows, in `query` or in its headers; the log is told who it is.
     async fn of(parts: &Parts, query: Option<&str>, http: &Http) -> Result<Self, Problem> {
         let facts = facts(parts, query);
-        let shown =
-            http.app.settings.origins.shown(&facts).map_err(|why| not_shown(why, &facts))?;
+        let shown = http.app.settings.origins.shown(&facts).map_err(not_shown)?;
         let identity = http.app.authenticate(shown.token()).await?;
         if let Some(speaker) = parts.extensions.get::<Speaker>() {
             speaker.is(identity.user_id);
@@ -96,22 +95,18 @@ impl Asker {
 
 /// What a request says about who asks. `query`: where a token may stand in it.
 pub(super) fn facts<'a>(parts: &'a Parts, query: Option<&'a str>) -> Facts<'a> {
-    let header = |name| parts.headers.get_all::<&str>(name).iter().map(HeaderValue::as_bytes);
-    Facts::gather(header, query, [Method::GET, Method::HEAD].contains(&parts.method))
+    let reads = [Method::GET, Method::HEAD].contains(&parts.method);
+    Facts::gather(|name| parts.headers.get_all(name), query, reads)
 }
 
-fn not_shown(why: NotShown, facts: &Facts<'_>) -> Problem {
+fn not_shown(why: NotShown) -> Problem {
     let problem = Problem::from(Refusal::Unauthorized);
     match why {
         NotShown::Nothing => problem,
-        NotShown::Foreign => {
-            let (origin, host) = (facts.origin.text(), facts.host.text());
-            tracing::info!(origin, host, "a cookie from another origin was not taken");
-            problem.saying(
-                "the session's cookie counts on this server's own page only; behind a proxy, \
-                 public_url has to say what that is",
-            )
-        }
+        NotShown::Foreign => problem.saying(
+            "the session's cookie counts on this server's own page only; behind a proxy, \
+             public_url has to say what that is",
+        ),
     }
 }
 

@@ -51,7 +51,8 @@ impl Room {
         state.lanes.push(Arc::clone(&door));
         let committed = self.holds_back().then(|| self.committed.subscribe());
         let (live, held_bytes) = (state.live.subscribe(), self.lanes.held_bytes);
-        let intake = Intake::new(live, state.sent, committed, held_bytes);
+        let held = Arc::clone(&self.held);
+        let intake = Intake::new(live, state.sent, committed, held_bytes, held);
         Lane::new(door, intake, Arc::clone(&self.metrics))
     }
 

@@ -4,6 +4,7 @@
 //! channel holds. The lane takes it in here meanwhile, once for all its members.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use tokio::sync::broadcast::{self, error::TryRecvError};
 use tokio::sync::watch;
@@ -12,6 +13,7 @@ use super::state::Item;
 use crate::domain::Seq;
 use crate::domain::limits::LANE_BATCH_BYTES;
 use crate::mutation::{self, Mutation};
+use crate::transport::Budget;
 
 #[derive(Debug)]
 pub(super) struct Intake {
@@ -25,6 +27,8 @@ pub(super) struct Intake {
     bytes: usize,
     /// From so many on nothing more is taken.
     most: usize,
+    /// What waits for its commit in all lanes.
+    held: Arc<Budget>,
 }
 
 /// How it stands with the channel.
@@ -40,15 +44,16 @@ pub(super) enum Received {
 
 impl Intake {
     /// `next`: items that went into the channel before. `held_bytes`: of frames that may wait for
-    /// their commit, and one item more.
+    /// their commit, and one item more; `held`: of those in all lanes.
     pub(super) fn new(
         live: broadcast::Receiver<Item>,
         next: u64,
         committed: Option<watch::Receiver<Seq>>,
         held_bytes: usize,
+        held: Arc<Budget>,
     ) -> Self {
         let most = if committed.is_some() { held_bytes } else { LANE_BATCH_BYTES };
-        Self { live, next, committed, waiting: VecDeque::new(), bytes: 0, most }
+        Self { live, next, committed, waiting: VecDeque::new(), bytes: 0, most, held }
     }
 
     /// Items of the channel that were received, or missed.
@@ -69,7 +74,7 @@ impl Intake {
     /// nothing is left in the channel for want of a commit.
     pub(super) fn receive(&mut self) -> Received {
         loop {
-            if self.bytes >= self.most {
+            if self.is_full() {
                 if self.waiting.front().is_some_and(|item| self.may_be_heard(item)) {
                     return Received::Open;
                 }
@@ -78,7 +83,7 @@ impl Intake {
             match self.live.try_recv() {
                 Ok(item) => {
                     self.next += 1;
-                    self.bytes += item.frames().len();
+                    self.count(item.frames().len());
                     self.waiting.push_back(item);
                 }
                 Err(TryRecvError::Empty) => return Received::Open,
@@ -88,11 +93,31 @@ impl Intake {
         }
     }
 
+    /// Whether the lane's own part is used up; or what all lanes have together, of which this one
+    /// holds something.
+    fn is_full(&self) -> bool {
+        self.bytes >= self.most || self.holds_back() && self.bytes > 0 && self.held.is_spent()
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        if self.holds_back() {
+            self.held.add(bytes);
+        }
+    }
+
+    fn count_off(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        if self.holds_back() {
+            self.held.give_back(bytes);
+        }
+    }
+
     /// What waits is of no use without what follows it.
     fn miss(&mut self, missed: u64) -> Received {
         self.next += missed;
         self.waiting.clear();
-        self.bytes = 0;
+        self.count_off(self.bytes);
         if mutation::is(Mutation::MissForgotten) { Received::Open } else { Received::Missed }
     }
 
@@ -107,7 +132,7 @@ impl Intake {
             bytes += item.frames().len();
             items.push(item);
         }
-        self.bytes -= bytes;
+        self.count_off(bytes);
         if self.waiting.is_empty() {
             // Its room may be quiet from now on.
             self.waiting = VecDeque::new();
@@ -121,5 +146,11 @@ impl Intake {
             (Item::Events { last, .. }, Some(committed)) => *committed.borrow() >= *last,
             _ => true,
         }
+    }
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        self.count_off(self.bytes);
     }
 }

@@ -7,8 +7,8 @@
 //! far behind is put off: its subscription finds its way back through the log, as after an absence.
 //!
 //! Publishers wait for a lane that is behind with receiving, and a lane receives whether or not the
-//! disk takes anything: what waits for its commit waits in the lane. Past a bound of bytes the lane
-//! gives that up and puts everybody off.
+//! disk takes anything: what waits for its commit waits in the lane. Past a bound of bytes, its own
+//! or that of all lanes together, the lane gives that up and puts everybody off.
 //!
 //! A lane knows no task: whoever drives it calls [`Lane::step`].
 
@@ -22,7 +22,9 @@ use tokio::sync::Notify;
 use super::intake::{Intake, Received};
 use super::rider::Rider;
 use super::state::Item;
-use crate::domain::limits::{LANE_CROWD, LANE_HELD_BYTES, LANE_SLACK, LANE_TURN, LANES_PER_THREAD};
+use crate::domain::limits::{
+    HELD_BYTES_TOTAL, LANE_CROWD, LANE_HELD_BYTES, LANE_SLACK, LANE_TURN, LANES_PER_THREAD,
+};
 use crate::domain::{Seq, UserId};
 use crate::metrics::Metrics;
 use crate::mutation::{self, Mutation};
@@ -36,6 +38,8 @@ pub struct LaneOptions {
     pub crowd: usize,
     /// Bytes of frames that may wait for their commit in one lane, and one item more.
     pub held_bytes: usize,
+    /// The same in all lanes of the process.
+    pub held_bytes_total: usize,
 }
 
 impl Default for LaneOptions {
@@ -43,7 +47,12 @@ impl Default for LaneOptions {
     /// one that something else holds up.
     fn default() -> Self {
         let most = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { most: most * LANES_PER_THREAD, crowd: LANE_CROWD, held_bytes: LANE_HELD_BYTES }
+        Self {
+            most: most * LANES_PER_THREAD,
+            crowd: LANE_CROWD,
+            held_bytes: LANE_HELD_BYTES,
+            held_bytes_total: HELD_BYTES_TOTAL,
+        }
     }
 }
 

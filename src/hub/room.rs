@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::mutation::{self, Mutation};
 use crate::protocol::ServerFrame;
 use crate::store::{Command, DeleteRoom, Reply, RoomRow, SubmitError, WriteQueue};
+use crate::transport::Budget;
 
 /// The room is not live any more in this object: look it up again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +67,8 @@ pub struct Room {
     /// The last committed seq.
     pub(super) committed: watch::Sender<Seq>,
     pub(super) lanes: LaneOptions,
+    /// What waits for its commit in the lanes of all rooms.
+    pub(super) held: Arc<Budget>,
     /// Rung when a lane has received something.
     pub(super) progress: Arc<Notify>,
     /// Told when the last member leaves.
@@ -100,17 +103,17 @@ impl Room {
         boot: u64,
         queue: WriteQueue,
         metrics: Arc<Metrics>,
-        lanes: LaneOptions,
+        (lanes, held): (LaneOptions, Arc<Budget>),
         vacant: Arc<Vacant>,
     ) -> Arc<Self> {
-        let head = row.head;
         Arc::new(Self {
             info: row.room,
             queue,
             metrics,
-            state: Mutex::new(State::new(&head, boot)),
-            committed: watch::Sender::new(head.seq),
+            state: Mutex::new(State::new(&row.head, boot)),
+            committed: watch::Sender::new(row.head.seq),
             lanes,
+            held,
             progress: Arc::default(),
             vacant,
         })

@@ -14,6 +14,7 @@ use crate::clock::Moment;
 use crate::domain::{Limits, RoomId};
 use crate::metrics::Metrics;
 use crate::store::{Committed, EndedSessions, ReadError, Reader, WriteQueue};
+use crate::transport::Budget;
 
 type Slot = Arc<OnceCell<Arc<Room>>>;
 
@@ -29,6 +30,8 @@ pub struct Hub {
     queue: WriteQueue,
     boot: u64,
     lanes: LaneOptions,
+    /// What waits for its commit in the lanes of all rooms.
+    pub(super) held: Arc<Budget>,
     pub(super) vacant: Arc<Vacant>,
     /// Rooms in which people came or went since it was last told.
     restless: Mutex<HashMap<RoomId, Arc<Room>>>,
@@ -70,6 +73,7 @@ impl Hub {
             queue,
             boot,
             lanes,
+            held: Budget::new(lanes.held_bytes_total),
             vacant: Arc::default(),
             restless: Mutex::default(),
             restless_bell: Notify::new(),
@@ -92,8 +96,9 @@ impl Hub {
             match row {
                 Ok(Some(row)) => {
                     let (queue, metrics) = (self.queue.clone(), Arc::clone(&self.metrics));
+                    let lanes = (self.lanes, Arc::clone(&self.held));
                     let vacant = Arc::clone(&self.vacant);
-                    Ok(Room::new(row, self.boot, queue, metrics, self.lanes, vacant))
+                    Ok(Room::new(row, self.boot, queue, metrics, lanes, vacant))
                 }
                 Ok(None) => Err(None),
                 Err(error) => Err(Some(error)),

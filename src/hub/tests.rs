@@ -41,7 +41,8 @@ const SMALL_BLOCKS: BlockLimits = BlockLimits {
 };
 
 /// A crowd of three has two lanes.
-const SMALL_LANES: LaneOptions = LaneOptions { most: 2, crowd: 3, held_bytes: 100_000 };
+const SMALL_LANES: LaneOptions =
+    LaneOptions { most: 2, crowd: 3, held_bytes: 100_000, held_bytes_total: 200_000 };
 
 pub(super) struct House {
     directory: TempDir,

@@ -5,6 +5,19 @@ use std::sync::Arc;
 use crate::app::App;
 use crate::domain::limits::{EVICTION_INTERVAL, PRESENCE_GATHER, PRESENCE_TURN, WATCH_GATHER};
 use crate::hub::Hub;
+use crate::ws::Heartbeats;
+
+/// Pings what is silent, and ends connections that are dead or no longer signed in.
+pub async fn take_pulses(heartbeats: Arc<Heartbeats>) {
+    let mut look_at = 0;
+    loop {
+        let pause = heartbeats.step(&mut look_at).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = heartbeats.rung() => {}
+        }
+    }
+}
 
 pub(super) async fn tell_presence(hub: Arc<Hub>) {
     loop {

@@ -5,6 +5,7 @@ mod background;
 mod files;
 mod listeners;
 mod metrics;
+mod tasks;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -14,7 +15,6 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tokio_util::task::TaskTracker;
 
 use crate::app::{self, App, SetupCode, Signup};
 use crate::auth::{Origins, RandomError, random};
@@ -33,6 +33,9 @@ use crate::web;
 use crate::ws::{self, Sessions};
 
 use listeners::Listeners;
+use tasks::Tasks;
+
+pub use background::take_pulses;
 
 /// Why the server does not start; one line.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +61,8 @@ pub enum StopError {
     Storage,
     #[error("a fault in the server: commits were not made known; nothing acknowledged is lost")]
     Untold,
+    #[error("a fault in the server: a background task ended; nothing acknowledged is lost")]
+    Task,
     #[error("the stop took too long and was cut short; nothing acknowledged is lost")]
     Deadline,
 }
@@ -98,12 +103,12 @@ pub struct Server {
     commits: tokio::task::JoinHandle<()>,
     /// Cancelled if that task ends before its time: what is stored would be acknowledged no more.
     untold: CancellationToken,
-    /// Tasks of plain HTTP, and what stops them from taking more.
-    http: TaskTracker,
-    stop_http: CancellationToken,
-    /// Presence and housekeeping, and what ends them.
-    background: TaskTracker,
-    stop_background: CancellationToken,
+    /// Cancelled if a task ends without which the server is not whole.
+    failed: CancellationToken,
+    /// Those of plain HTTP.
+    http: Tasks,
+    /// What goes on from time to time, and the page of metrics.
+    background: Tasks,
 }
 
 impl Server {
@@ -155,6 +160,7 @@ impl Server {
             token_secret: configured.unwrap_or(opened.secret),
         };
         let app = App::new(parts, settings);
+        let failed = CancellationToken::new();
         let server = Self {
             addr,
             metrics_addr,
@@ -166,10 +172,9 @@ impl Server {
             writer_ended,
             commits,
             untold,
-            http: TaskTracker::new(),
-            stop_http: CancellationToken::new(),
-            background: TaskTracker::new(),
-            stop_background: CancellationToken::new(),
+            http: Tasks::new(&failed),
+            background: Tasks::new(&failed),
+            failed,
         };
         server.spawn(listeners, &app, started_at);
         if opened.restored {
@@ -191,22 +196,19 @@ impl Server {
         let accepting = accept::Accepting {
             listener: listeners.main,
             router,
-            tracker: self.http.clone(),
-            stop: self.stop_http.clone(),
+            tracker: self.http.tracker.clone(),
+            stop: self.http.stop.clone(),
             stall: Duration::from_secs(app.settings.limits.write_stall_seconds),
             sockets: app.settings.limits.connections.saturating_add(HTTP_CONNECTIONS),
         };
-        self.http.spawn(accepting.run());
-        let heartbeats = Arc::clone(&self.sessions.heartbeats);
-        let heartbeats = async move { heartbeats.run().await };
+        self.http.spawn("accepting", accepting.run());
+        let heartbeats = background::take_pulses(Arc::clone(&self.sessions.heartbeats));
+        self.background.spawn_endless("heartbeats", heartbeats);
         let presence = background::tell_presence(Arc::clone(&app.hub));
+        self.background.spawn_endless("presence", presence);
         let watchers = background::tell_watchers(Arc::clone(&app.hub));
-        let housekeeping = background::keep_house(Arc::clone(app));
-        let stop = &self.stop_background;
-        self.background.spawn(stop.clone().run_until_cancelled_owned(heartbeats));
-        self.background.spawn(stop.clone().run_until_cancelled_owned(presence));
-        self.background.spawn(stop.clone().run_until_cancelled_owned(watchers));
-        self.background.spawn(stop.clone().run_until_cancelled_owned(housekeeping));
+        self.background.spawn_endless("watchers", watchers);
+        self.background.spawn_endless("housekeeping", background::keep_house(Arc::clone(app)));
         if let Some(listener) = listeners.metrics {
             let scraped = metrics::Scraped {
                 sessions: Arc::clone(&self.sessions),
@@ -214,7 +216,8 @@ impl Server {
                 readiness: self.readiness.clone(),
                 started_at,
             };
-            self.background.spawn(metrics::serve(listener, scraped, stop.clone()));
+            let serving = metrics::serve(listener, scraped, self.background.stop.clone());
+            self.background.spawn("metrics", serving);
         }
     }
 
@@ -242,12 +245,14 @@ impl Server {
             () = stop => {}
             _ = &mut self.writer_ended => return Err(StopError::Storage),
             () = self.untold.cancelled() => return Err(StopError::Untold),
+            () = self.failed.cancelled() => {}
         }
         tracing::info!("stopping");
-        let untold = self.untold.clone();
+        let (untold, failed) = (self.untold.clone(), self.failed.clone());
         let deadline = Instant::now() + STOP_DEADLINE;
         match tokio::time::timeout_at(deadline, self.stop()).await {
             Ok(_) if untold.is_cancelled() => Err(StopError::Untold),
+            Ok(WriterEnd::Clean) if failed.is_cancelled() => Err(StopError::Task),
             Ok(WriterEnd::Clean) => {
                 tracing::info!("stopped");
                 Ok(())
@@ -260,15 +265,14 @@ impl Server {
     async fn stop(self) -> WriterEnd {
         let connections = &self.sessions.app.hub.connections;
         self.readiness.drain();
-        self.stop_http.cancel();
+        self.http.stop.cancel();
         connections.announce_restart();
         self.sessions.stop.cancel();
         // What is under way gets its answer, which may take a commit; but nobody's slow connection
         // holds up the rest.
-        self.http.close();
         self.sessions.acting.close();
         let under_way = async {
-            self.http.wait().await;
+            self.http.end().await;
             self.sessions.acting.wait().await;
         };
         let _ = tokio::time::timeout(STOP_DEADLINE / 2, under_way).await;
@@ -279,10 +283,8 @@ impl Server {
         connections.close_for_restart();
         self.sessions.tracker.close();
         self.sessions.tracker.wait().await;
-        self.stop_background.cancel();
-        self.background.close();
         // They hold the database's directory; whoever starts next may do so at once.
-        self.background.wait().await;
+        self.background.end().await;
         end.unwrap_or(WriterEnd::Failed)
     }
 }
@@ -345,18 +347,21 @@ mod tests {
         assert!(matches!(code, FirstAccount::SetupCode(_)));
     }
 
+    fn config(data: &std::path::Path) -> Config {
+        Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            data: data.to_owned(),
+            metrics: MetricsConfig { listen: None },
+            ..Config::default()
+        }
+    }
+
     /// Once the writer went on committing, and nobody was ever acknowledged anything again.
     #[tokio::test]
     async fn a_server_that_cannot_tell_of_commits_ends_with_an_error() {
         for stopped in [false, true] {
             let directory = tempfile::tempdir().unwrap();
-            let config = Config {
-                listen: "127.0.0.1:0".parse().unwrap(),
-                data: directory.path().to_owned(),
-                metrics: MetricsConfig { listen: None },
-                ..Config::default()
-            };
-            let server = Server::start(config).await.unwrap();
+            let server = Server::start(config(directory.path())).await.unwrap();
             server.commits.abort();
             let stop = async {
                 if !stopped {
@@ -365,5 +370,19 @@ mod tests {
             };
             assert_eq!(server.run_until(stop).await, Err(StopError::Untold));
         }
+    }
+
+    /// Once connections that had died, or whose tokens had ended, would have stayed for ever.
+    #[tokio::test]
+    async fn a_server_that_is_not_whole_stops_in_good_order_and_with_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let server = Server::start(config(directory.path())).await.unwrap();
+        server.background.spawn_endless("test", async { panic!("a fault") });
+        let end = server.run_until(std::future::pending());
+        let end = tokio::time::timeout(Duration::from_mins(1), end).await;
+        assert_eq!(end, Ok(Err(StopError::Task)));
+        let cache = Config::default().limits.cache_bytes;
+        let options = StoreOptions::directory(directory.path().to_owned(), cache);
+        assert!(open(options).await.unwrap().2.clean);
     }
 }

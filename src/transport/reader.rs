@@ -102,25 +102,24 @@ impl<R> MessageReader<R> {
 
     /// The next message of what has been read already; `None`: there is none.
     pub fn at_hand(&mut self) -> Option<Result<Inbound, ReadEnd>> {
-        loop {
-            let message = match self.parser.as_mut()?.next(&self.outbound) {
-                Ok(message) => message,
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if !self.boundary.is_within_message() {
-                        self.parser = None;
-                    }
-                    return None;
+        let message = match self.parser.as_mut()?.next(&self.outbound) {
+            Ok(message) => message,
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                if !self.boundary.is_within_message() {
+                    self.parser = None;
                 }
-                Err(error) => return Some(Err(read_end(&error))),
-            };
-            return Some(match message {
-                Message::Text(text) => Ok(Inbound::Text(text)),
-                Message::Binary(_) => Err(ReadEnd::Binary),
-                // The next call sends what there is to answer.
-                Message::Ping(_) | Message::Pong(_) | Message::Close(_) => Ok(Inbound::Control),
-                Message::Frame(_) => continue,
-            });
-        }
+                return None;
+            }
+            Err(error) => return Some(Err(read_end(&error))),
+        };
+        Some(match message {
+            Message::Text(text) => Ok(Inbound::Text(text)),
+            Message::Binary(_) => Err(ReadEnd::Binary),
+            // The next call sends what there is to answer. No raw frame is ever read.
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {
+                Ok(Inbound::Control)
+            }
+        })
     }
 
     /// Charges what is held of unfinished messages; refused if all connections hold too much.

@@ -1,4 +1,5 @@
-//! The pulses of all connections, taken by one task: a connection by itself sets no timer.
+//! The pulses of all connections, taken by one task: a connection by itself sets no timer. Whoever
+//! drives it calls [`Heartbeats::step`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -143,22 +144,21 @@ impl Heartbeats {
         (self.heartbeat.min(self.stall) / 4).clamp(*start, *end)
     }
 
-    /// For ever; run by one task.
-    pub async fn run(&self) {
-        let mut look_at = self.now();
-        loop {
-            let left = self.close_expired();
-            let now = self.now();
-            if now >= look_at {
-                self.look(now).await;
-                look_at = now + self.pause();
-            }
-            let left = left.min(look_at.saturating_sub(now));
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(left)) => {}
-                () = self.sooner.notified() => {}
-            }
+    /// Closes whose token has ended and, once `look_at` has come (0 at first), looks at each
+    /// connection. Gives how long there is nothing to do, unless [`Self::rung`] returns before.
+    pub async fn step(&self, look_at: &mut Millis) -> Duration {
+        let left = self.close_expired();
+        let now = self.now();
+        if now >= *look_at {
+            self.look(now).await;
+            *look_at = now + self.pause();
         }
+        Duration::from_millis(left.min(look_at.saturating_sub(now)))
+    }
+
+    /// Waits until there is something to do sooner than the last step told.
+    pub async fn rung(&self) {
+        self.sooner.notified().await;
     }
 
     /// Closes those whose tokens have ended. Gives how long the next one lasts.
@@ -258,7 +258,8 @@ mod tests {
         }
         heartbeats.look(0).await;
         assert!(connections.iter().all(|connection| connection.outbound.queued() == 0));
-        heartbeats.look(heartbeats.heartbeat).await;
+        // The last may have come some milliseconds after the first.
+        heartbeats.look(heartbeats.now() + heartbeats.heartbeat).await;
         let ping = ping_frame().len() as u64;
         assert!(connections.iter().all(|connection| connection.outbound.queued() == ping));
     }

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::session::{Sessions, serve_tcp};
-use crate::auth::{Facts, NotShown, Origins};
+use crate::auth::{Facts, Origins};
 use crate::transport::PatientStream;
 
 /// What keeps an accepted socket counted; the session holds it to its end.
@@ -95,18 +95,9 @@ fn refuse() -> Response {
 /// The token in the query, as a browser must send one that it was given, in the header, or in the
 /// cookie of the server's own page.
 fn token(request: &Request, origins: &Origins) -> Option<String> {
-    let headers = request.headers();
-    let header = |name| headers.get_all::<&str>(name).iter().map(HeaderValue::as_bytes);
+    let header = |name| request.headers().get_all(name);
     let facts = Facts::gather(header, request.uri().query(), false);
-    match origins.shown(&facts) {
-        Ok(shown) => Some(shown.token().to_owned()),
-        Err(NotShown::Nothing) => None,
-        Err(NotShown::Foreign) => {
-            let (origin, host) = (facts.origin.text(), facts.host.text());
-            tracing::info!(origin, host, "a cookie from another origin was not taken");
-            None
-        }
-    }
+    origins.shown(&facts).ok().map(|shown| shown.token().to_owned())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use parlor::app::{App, CreateRoomRequest, SignUpRequest};
 use parlor::domain::{Identity, Limits, MessageBody, Password, RoomName, Username};
 use parlor::http::{Readiness, Streams, finish, router};
 use parlor::hub::{Post, PublishError, Room};
+use parlor::server;
 use parlor::store::{WriteQueue, WriterThread};
 use parlor::transport::Outbound;
 use parlor::ws::{Sessions, serve};
@@ -34,8 +35,7 @@ impl Bare {
         let passing = Arc::clone(&gate);
         let (app, queue, writer) = app(directory, limits, move || passing.pass());
         let sessions = Sessions::new(Arc::clone(&app));
-        let heartbeats = Arc::clone(&sessions.heartbeats);
-        tokio::spawn(async move { heartbeats.run().await });
+        tokio::spawn(server::take_pulses(Arc::clone(&sessions.heartbeats)));
         Self { app, sessions, gate, queue, writer: Some(writer) }
     }
 

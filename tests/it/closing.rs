@@ -21,9 +21,7 @@ async fn a_goodbye_is_answered_and_the_stream_ends() {
 
 #[tokio::test]
 async fn nothing_is_acted_upon_behind_a_goodbye() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     let mut raw = Raw::enter(&ann, room).await;
     raw.frame(CLOSE, b"\x03\xe8").await;
     let chat = json!({"type": "chat", "roomId": room, "message": "behind"}).to_string();
@@ -34,9 +32,8 @@ async fn nothing_is_acted_upon_behind_a_goodbye() {
 
 #[tokio::test]
 async fn who_leaves_without_a_word_loses_nothing_it_said() {
-    let server = Parlor::start().await;
-    let (ann, ben) = (server.person("ann").await, server.person("ben").await);
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
+    let ben = server.person("ben").await;
     let mut b = ben.enter(room).await;
     let mut raw = Raw::enter(&ann, room).await;
     raw.text(&json!({"type": "chat", "roomId": room, "message": "last words"})).await;

@@ -6,9 +6,8 @@ use crate::support::Parlor;
 
 #[tokio::test]
 async fn two_people_talk_and_find_it_again_after_a_restart() {
-    let server = Parlor::start().await;
-    let (ann, ben) = (server.person("ann").await, server.person("ben").await);
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
+    let ben = server.person("ben").await;
     let (mut a, mut b) = (ann.enter(room).await, ben.enter(room).await);
 
     a.chat_with_id(room, "hi", "c1").await;

@@ -6,7 +6,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::listening::{seqs, texts};
-use crate::support::Parlor;
+use crate::support::{Parlor, Person};
 
 pub fn copy(data: &Path) -> TempDir {
     let copy = tempfile::tempdir().expect("a directory");
@@ -44,19 +44,36 @@ async fn what_was_acknowledged_is_on_disk() {
     }
 }
 
+/// A room of two messages after a power cut that took back the third.
+pub struct TakenBack {
+    _server: Parlor,
+    _data: TempDir,
+    pub ann: Person,
+    pub room: u64,
+    /// The seq of the third, which was heard.
+    pub lost: u64,
+}
+
+impl TakenBack {
+    pub async fn start() -> Self {
+        let before = tempfile::tempdir().expect("a directory");
+        let server = Parlor::start_at(before.path(), |_| {}).await;
+        let ann = server.person("ann").await;
+        let room = ann.room("General").await;
+        ann.say(room, "one").await;
+        ann.say(room, "two").await;
+        let data = copy(before.path());
+        let lost = ann.say(room, "lost").await;
+        server.stop().await;
+        let server = Parlor::start_at(data.path(), |_| {}).await;
+        Self { ann: ann.at(server.addr), _server: server, _data: data, room, lost }
+    }
+}
+
 #[tokio::test]
 async fn seqs_that_were_heard_are_not_given_again() {
-    let data = tempfile::tempdir().expect("a directory");
-    let server = Parlor::start_at(data.path(), |_| {}).await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
-    ann.say(room, "one").await;
-    ann.say(room, "two").await;
-    let crashed = copy(data.path());
-    // Heard, but as far as the copy knows never stored.
-    let lost = ann.say(room, "lost").await;
-    let server = Parlor::start_at(crashed.path(), |_| {}).await;
-    let ann = ann.at(server.addr);
+    let crash = TakenBack::start().await;
+    let (ann, room, lost) = (&crash.ann, crash.room, crash.lost);
     let mut socket = ann.connect().await;
     assert_eq!(socket.join_after(room, lost).await["head"], 2, "less than what was asked for");
     socket.chat(room, "next").await;

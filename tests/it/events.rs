@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::committed;
+use crate::crash::TakenBack;
 use crate::event_source::EventSource;
 use crate::inside::Inside;
 use crate::listening::{seqs, texts};
@@ -41,9 +42,7 @@ async fn a_stream_tells_where_the_room_is_and_then_what_is_said() {
 
 #[tokio::test]
 async fn whoever_comes_back_gets_what_followed_and_nothing_twice() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     let mut socket = ann.enter(room).await;
     socket.say_many(room, "m", 450).await;
     socket.chats(450).await;
@@ -77,9 +76,7 @@ async fn whoever_comes_back_gets_what_followed_and_nothing_twice() {
 
 #[tokio::test]
 async fn a_browser_that_heard_nothing_yet_misses_nothing() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     ann.say(room, "before").await;
     let mut stream = EventSource::open(&ann, room, "").await;
     let (_, id) = stream.joined().await;
@@ -92,17 +89,9 @@ async fn a_browser_that_heard_nothing_yet_misses_nothing() {
 
 #[tokio::test]
 async fn after_a_crash_streams_name_what_was_lost_as_pages_and_sockets_do() {
-    let data = tempfile::tempdir().expect("a directory");
-    let server = Parlor::start_at(data.path(), |_| {}).await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
-    ann.say(room, "one").await;
-    ann.say(room, "two").await;
-    let crashed = crate::crash::copy(data.path());
-    let lost = ann.say(room, "lost").await;
-    let server = Parlor::start_at(crashed.path(), |_| {}).await;
-    let ann = ann.at(server.addr);
-    let mut waiting = EventSource::resume(&ann, room, lost).await.expect("a stream");
+    let crash = TakenBack::start().await;
+    let (ann, room, lost) = (&crash.ann, crash.room, crash.lost);
+    let mut waiting = EventSource::resume(ann, room, lost).await.expect("a stream");
     let (joined, id) = waiting.joined().await;
     assert_eq!((&joined["head"], id), (&json!(2), 2), "less than what was asked for");
     let mut socket = ann.enter(room).await;
@@ -113,7 +102,7 @@ async fn after_a_crash_streams_name_what_was_lost_as_pages_and_sockets_do() {
     let heard = [live, socket.find("chat").await];
     assert_eq!(waiting.chats(2).await, heard, "live");
     for (after, from) in [(0, 0), (2, 2), (lost, 2)] {
-        let mut stream = EventSource::resume(&ann, room, after).await.expect("a stream");
+        let mut stream = EventSource::resume(ann, room, after).await.expect("a stream");
         stream.joined().await;
         let chats = stream.chats(4 - from).await;
         assert_eq!(chats[2 - from..], heard, "from the log");

@@ -76,9 +76,7 @@ async fn a_stream_ends_with_its_token_and_does_not_come_back() {
 
 #[tokio::test]
 async fn a_deleted_room_says_so_and_is_not_there_for_who_comes_back() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     let mut stream = listen(&ann, room).await;
     ann.say(room, "last").await;
     assert_eq!(ann.api.delete(&format!("/rooms/{room}")).await.status, 204);

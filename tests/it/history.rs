@@ -108,9 +108,8 @@ async fn a_long_history_runs_into_a_lively_room_without_a_seam() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_fetched_after_joined_never_ends_short_of_its_head() {
-    let server = Parlor::start().await;
-    let (ann, ben) = (server.person("ann").await, server.person("ben").await);
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
+    let ben = server.person("ben").await;
     let mut talker = ann.enter(room).await;
     for _ in 0..20 {
         talker.say_many(room, "m", 40).await;

@@ -13,9 +13,7 @@ fn chat(room: u64, message: &str, id: &str) -> Value {
 
 #[tokio::test]
 async fn each_send_has_one_ack_and_no_other_message_has_any() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     let mut other = ann.enter(room).await;
     let mut socket = ann.enter(room).await;
     socket.chat_with_id(room, "hi", "c1").await;
@@ -39,9 +37,7 @@ async fn each_send_has_one_ack_and_no_other_message_has_any() {
 
 #[tokio::test]
 async fn an_id_said_again_is_a_duplicate_and_with_another_text_a_conflict() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     let mut socket = ann.enter(room).await;
     socket.chat_with_id(room, "hi", "c1").await;
     let first = socket.find("ack").await;
@@ -84,9 +80,7 @@ async fn an_id_belongs_to_one_user_and_one_room() {
 
 #[tokio::test]
 async fn ids_are_told_apart_to_the_last_byte() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     let mut socket = ann.enter(room).await;
     let (long, longer) = ("i".repeat(63), "i".repeat(64));
     let ids = ["a", "A", "a ", " ", "\u{e9}", "e\u{301}", "1", "01", &long, &longer];
@@ -100,9 +94,7 @@ async fn ids_are_told_apart_to_the_last_byte() {
 
 #[tokio::test]
 async fn ids_outlive_a_restart() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
     let mut socket = ann.enter(room).await;
     socket.chat_with_id(room, "hi", "c1").await;
     let ack = socket.find("ack").await;
@@ -121,9 +113,8 @@ async fn ids_outlive_a_restart() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_who_resend_the_same_ids_at_once_store_each_once() {
     const IDS: usize = 50;
-    let server = Parlor::start().await;
-    let (ann, ben) = (server.person("ann").await, server.person("ben").await);
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
+    let ben = server.person("ben").await;
     let mut listener = ben.enter(room).await;
     let mut senders = Vec::new();
     for _ in 0..6 {
@@ -178,9 +169,7 @@ async fn many_who_resend_the_same_ids_at_once_store_each_once() {
 #[tokio::test]
 async fn who_sends_far_more_than_the_window_without_reading_gets_every_ack() {
     const SENT: usize = 2_000;
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     let mut socket = ann.enter(room).await;
     for n in 0..SENT {
         socket.feed(&chat(room, &format!("m{n}"), &format!("c{n:04}"))).await;
@@ -204,9 +193,7 @@ async fn who_sends_far_more_than_the_window_without_reading_gets_every_ack() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_that_sends_one_message_at_once_is_answered_to_the_last() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
     let tries = (0..300).map(|_| {
         let api = ann.api.clone();
         let path = format!("/rooms/{room}/messages");

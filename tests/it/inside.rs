@@ -17,6 +17,7 @@ use parlor::domain::{Delivery, Limits, LogId};
 use parlor::http::{self, Readiness, Streams};
 use parlor::hub::Hub;
 use parlor::metrics::Metrics;
+use parlor::server;
 use parlor::store::{DrivenWriter, NewDatabase, StoreOptions, WriteQueue, Writer, WriterThread};
 use parlor::transport::PatientStream;
 use parlor::ws::{self, Sessions};
@@ -116,8 +117,7 @@ impl Inside {
         let passing = Arc::clone(&gate);
         let (app, _, _) = app(directory.path(), &limits, move || passing.pass());
         let sessions = Sessions::new(Arc::clone(&app));
-        let heartbeats = Arc::clone(&sessions.heartbeats);
-        tokio::spawn(async move { heartbeats.run().await });
+        tokio::spawn(server::take_pulses(Arc::clone(&sessions.heartbeats)));
         let streams = Streams::new(Arc::clone(&sessions.output));
         let metrics = Arc::clone(&app.hub.metrics);
         let router = http::router(app, Readiness::default(), streams);

@@ -33,9 +33,7 @@ async fn hello_is_the_first_frame_and_has_every_field() {
 
 #[tokio::test]
 async fn the_three_original_frames_are_all_that_is_needed() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     assert_eq!(room, 1);
     let mut socket = ann.connect().await;
     socket.send_text(r#"{"type":"join_room","roomId":1}"#).await;
@@ -56,9 +54,7 @@ async fn the_three_original_frames_are_all_that_is_needed() {
 
 #[tokio::test]
 async fn joined_tells_where_the_room_is() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     let mut socket = ann.enter(room).await;
     socket.say_many(room, "m", 3).await;
     socket.chats(3).await;
@@ -72,9 +68,7 @@ async fn joined_tells_where_the_room_is() {
 
 #[tokio::test]
 async fn numbers_may_be_strings_of_digits_and_unknown_fields_are_ignored() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     ann.say(room, "one").await;
     ann.say(room, "two").await;
     let mut socket = ann.connect().await;
@@ -93,9 +87,7 @@ async fn numbers_may_be_strings_of_digits_and_unknown_fields_are_ignored() {
 
 #[tokio::test]
 async fn every_answer_repeats_the_ref() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     let mut socket = ann.connect().await;
     let longest = "r".repeat(64);
     let frames = [
@@ -127,9 +119,7 @@ async fn every_answer_repeats_the_ref() {
 
 #[tokio::test]
 async fn joining_again_without_after_changes_nothing() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     let mut socket = ann.enter(room).await;
     socket.say_many(room, "m", 3).await;
     socket.chats(3).await;
@@ -143,9 +133,7 @@ async fn joining_again_without_after_changes_nothing() {
 
 #[tokio::test]
 async fn joining_again_with_after_begins_anew_from_there() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     let mut socket = ann.enter(room).await;
     socket.say_many(room, "m", 300).await;
     assert_eq!(seqs(&socket.chats(300).await), (1..=300).collect::<Vec<_>>());
@@ -170,9 +158,8 @@ async fn joining_again_with_after_begins_anew_from_there() {
 
 #[tokio::test]
 async fn nothing_of_a_room_follows_left() {
-    let server = Parlor::start().await;
-    let (ann, ben) = (server.person("ann").await, server.person("ben").await);
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
+    let ben = server.person("ben").await;
     let (mut a, mut b) = (ann.enter(room).await, ben.enter(room).await);
     a.chat_with_id(room, "bye", "c1").await;
     let leave = json!({"type": "leave_room", "roomId": room});
@@ -196,9 +183,7 @@ async fn nothing_of_a_room_follows_left() {
 
 #[tokio::test]
 async fn what_is_not_joined_cannot_be_left_or_spoken_to() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     let mut socket = ann.connect().await;
     for (frame, code) in [
         (json!({"type": "leave_room", "roomId": room}), "not_in_room"),
@@ -241,9 +226,7 @@ async fn the_rooms_of_a_connection_are_bounded() {
 
 #[tokio::test]
 async fn a_cursor_of_another_database_is_told_to_be_reset() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
     ann.say(room, "one").await;
     let path = format!("/ws?token={}", ann.token);
     let mut socket = Socket::open(server.addr, &path).await;

@@ -9,9 +9,8 @@ use crate::support::Parlor;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everybody_hears_everything_in_one_order() {
     const EACH: usize = 100;
-    let server = Parlor::start().await;
-    let (ann, ben) = (server.person("ann").await, server.person("ben").await);
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
+    let ben = server.person("ben").await;
     let mut members = Vec::new();
     for (name, person) in [("a", &ann), ("b", &ben), ("c", &ann), ("d", &ben)] {
         members.push((name, person.enter(room).await));
@@ -59,9 +58,8 @@ async fn everybody_hears_everything_in_one_order() {
 
 #[tokio::test]
 async fn what_is_posted_over_http_is_heard_live() {
-    let server = Parlor::start().await;
-    let (ann, ben) = (server.person("ann").await, server.person("ben").await);
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
+    let ben = server.person("ben").await;
     let mut socket = ann.enter(room).await;
     let path = format!("/rooms/{room}/messages");
     let posted = ben.api.post(&path, &json!({"message": "from afar", "id": "h1"})).await;
@@ -105,9 +103,7 @@ async fn the_rooms_of_one_connection_do_not_mix() {
 
 #[tokio::test]
 async fn text_is_kept_byte_for_byte() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     let mut socket = ann.enter(room).await;
     let said = [
         " \n\ttrimmed? \n",
@@ -137,9 +133,7 @@ async fn text_is_kept_byte_for_byte() {
 
 #[tokio::test]
 async fn a_message_in_fragments_is_one_message() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     let mut raw = Raw::enter(&ann, room).await;
     let text = json!({"type": "chat", "roomId": room, "message": "gr\u{fc}\u{df}e"}).to_string();
     let bytes = text.as_bytes();
@@ -164,9 +158,7 @@ async fn a_message_in_fragments_is_one_message() {
 
 #[tokio::test]
 async fn frames_that_come_byte_by_byte_or_all_at_once_are_the_same() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     let mut raw = Raw::connect(&ann).await;
     let frames = [
         json!({"type": "join_room", "roomId": room}),
@@ -187,9 +179,7 @@ async fn frames_that_come_byte_by_byte_or_all_at_once_are_the_same() {
 
 #[tokio::test]
 async fn frames_sent_with_the_handshake_are_not_lost() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
     let mut raw = Raw::connect(&ann).await;
     raw.text(&json!({"type": "ping", "ref": "r"})).await;
     assert_eq!(raw.find("pong").await["ref"], "r");

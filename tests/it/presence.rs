@@ -23,9 +23,8 @@ async fn count(socket: &mut Socket, count: u64) -> Value {
 
 #[tokio::test]
 async fn a_snapshot_follows_joined() {
-    let server = Parlor::start().await;
-    let (ann, ben) = (server.person("ann").await, server.person("ben").await);
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
+    let ben = server.person("ben").await;
     let _a = ann.enter(room).await;
     let mut b = ben.connect().await;
     b.send(&json!({"type": "join_room", "roomId": room})).await;
@@ -38,9 +37,7 @@ async fn a_snapshot_follows_joined() {
 
 #[tokio::test]
 async fn a_snapshot_follows_what_was_missed() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     ann.say(room, "one").await;
     ann.say(room, "two").await;
     let mut socket = ann.connect().await;
@@ -60,9 +57,8 @@ async fn a_snapshot_follows_what_was_missed() {
 
 #[tokio::test]
 async fn people_count_and_not_their_connections() {
-    let server = Parlor::start().await;
-    let (ann, ben) = (server.person("ann").await, server.person("ben").await);
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
+    let ben = server.person("ben").await;
     let mut a = ann.enter(room).await;
     let mut first = ben.enter(room).await;
     let came = count(&mut a, 2).await;
@@ -82,9 +78,8 @@ async fn people_count_and_not_their_connections() {
 
 #[tokio::test]
 async fn a_connection_that_breaks_off_is_gone_from_its_rooms() {
-    let server = Parlor::start().await;
-    let (ann, ben) = (server.person("ann").await, server.person("ben").await);
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
+    let ben = server.person("ben").await;
     let mut a = ann.enter(room).await;
     let b = ben.enter(room).await;
     count(&mut a, 2).await;
@@ -94,9 +89,8 @@ async fn a_connection_that_breaks_off_is_gone_from_its_rooms() {
 
 #[tokio::test]
 async fn the_others_hear_who_is_typing() {
-    let server = Parlor::start().await;
-    let (ann, ben) = (server.person("ann").await, server.person("ben").await);
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
+    let ben = server.person("ben").await;
     let (mut a, mut same, mut b) =
         (ann.enter(room).await, ann.enter(room).await, ben.enter(room).await);
     let typing = json!({"type": "typing", "roomId": room});
@@ -119,9 +113,8 @@ async fn the_others_hear_who_is_typing() {
 
 #[tokio::test]
 async fn typing_is_passed_on_once_a_second_a_person() {
-    let server = Parlor::start().await;
-    let (ann, ben) = (server.person("ann").await, server.person("ben").await);
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
+    let ben = server.person("ben").await;
     let (mut a, mut other) = (ann.enter(room).await, ann.enter(room).await);
     let mut b = ben.enter(room).await;
     let typing = json!({"type": "typing", "roomId": room});

@@ -50,9 +50,8 @@ async fn a_crowd_behind_a_restart_costs_one_encoding() {
 
 #[tokio::test]
 async fn who_comes_back_does_not_see_the_name_of_an_account_deleted_meanwhile() {
-    let server = Parlor::start().await;
-    let (ann, ben) = (server.person("ann").await, server.person("ben").await);
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
+    let ben = server.person("ben").await;
     ann.say(room, "hello").await;
     for expected in ["ann", "deleted user"] {
         let mut reader = ben.connect().await;

@@ -29,9 +29,7 @@ fn of_type<'a>(frames: &'a [Value], kind: &str) -> Vec<&'a Value> {
 
 #[tokio::test]
 async fn each_connection_is_told_when_to_come_back_and_closed_with_1012() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
     let mut sockets = Vec::new();
     for _ in 0..5 {
         sockets.push(ann.enter(room).await);
@@ -109,9 +107,8 @@ async fn what_was_heard_is_acknowledged_before_the_end_and_found_after_the_start
 
 #[tokio::test]
 async fn a_stop_does_not_wait_for_who_does_not_read() {
-    let server = Parlor::start().await;
-    let (ann, ben) = (server.person("ann").await, server.person("ben").await);
-    let room = ann.room("General").await;
+    let (server, ann, room) = Parlor::with_room().await;
+    let ben = server.person("ben").await;
     let mut stalled = crate::raw::Raw::connect_narrow(&ben, Some(16 * 1024)).await;
     stalled.text(&json!({"type": "join_room", "roomId": room})).await;
     let mut a = ann.enter(room).await;

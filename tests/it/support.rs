@@ -62,6 +62,14 @@ impl Parlor {
         Self::start_in(Directory::Own(directory), change).await
     }
 
+    /// The same, with somebody who has made a room; gives its id too.
+    pub async fn with_room() -> (Self, Person, u64) {
+        let server = Self::start().await;
+        let ann = server.person("ann").await;
+        let room = ann.room("General").await;
+        (server, ann, room)
+    }
+
     /// In a directory that outlives the server.
     pub async fn start_at(data: &Path, change: impl FnOnce(&mut Config)) -> Self {
         Self::start_in(Directory::Given(data.to_owned()), change).await

@@ -77,9 +77,7 @@ async fn who_goes_on_sending_still_reads_the_close() {
 
 #[tokio::test]
 async fn what_came_before_a_violation_has_had_its_effect() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let room = ann.room("General").await;
+    let (_server, ann, room) = Parlor::with_room().await;
     let mut raw = Raw::enter(&ann, room).await;
     let said = json!({"type": "chat", "roomId": room, "message": "before", "id": "c1"});
     let never = json!({"type": "chat", "roomId": room, "message": "behind"});

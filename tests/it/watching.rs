@@ -92,18 +92,17 @@ async fn all_rooms_come_first_and_then_what_changes() {
 
 #[tokio::test]
 async fn what_is_said_over_a_socket_counts_too_and_whoever_joins_hears_both() {
-    let server = Parlor::start().await;
-    let (ann, ben) = (server.person("ann").await, server.person("ben").await);
-    let den = ann.room("Den").await;
-    let mut watcher = ben.enter(den).await;
+    let (server, ann, room) = Parlor::with_room().await;
+    let ben = server.person("ben").await;
+    let mut watcher = ben.enter(room).await;
     let mut list = List::default();
     watch(&mut watcher, &mut list).await;
-    let mut talker = ann.enter(den).await;
+    let mut talker = ann.enter(room).await;
     for n in 1..=3 {
-        talker.chat(den, &format!("message {n}")).await;
+        talker.chat(room, &format!("message {n}")).await;
         assert_eq!(watcher.find("chat").await["seq"], n);
     }
-    list.until(&mut watcher, den, |room| room.is_some_and(|room| room["count"] == 3)).await;
+    list.until(&mut watcher, room, |room| room.is_some_and(|room| room["count"] == 3)).await;
     server.stop().await;
 }
 
@@ -135,10 +134,8 @@ async fn many_rooms_come_in_several_frames_and_asking_again_begins_anew() {
 /// What the server tells is what the disk has: after a restart it goes on from there.
 #[tokio::test]
 async fn a_restart_tells_the_same_list() {
-    let server = Parlor::start().await;
-    let ann = server.person("ann").await;
-    let den = ann.room("Den").await;
-    ann.say(den, "one").await;
+    let (server, ann, room) = Parlor::with_room().await;
+    ann.say(room, "one").await;
     let (mut before, mut after) = (List::default(), List::default());
     watch(&mut ann.connect().await, &mut before).await;
     let server = server.restart().await;

@@ -27,7 +27,8 @@ const SMALL_BLOCKS: BlockLimits = BlockLimits {
 };
 
 /// Two riders are a crowd.
-const SMALL_LANES: LaneOptions = LaneOptions { most: 2, crowd: 2, held_bytes: 3_000 };
+const SMALL_LANES: LaneOptions =
+    LaneOptions { most: 2, crowd: 2, held_bytes: 3_000, held_bytes_total: 5_000 };
 
 /// The database's name.
 pub const LOG: LogId = LogId(7);

@@ -6,9 +6,9 @@ use futures_util::FutureExt;
 
 use super::stage::{Person, SMALL, Stage, WAITING};
 use super::{SMALL_LANES, connection, room_id, user};
-use crate::domain::Seq;
 use crate::domain::limits::{BROADCAST_SLOTS, LANE_SLACK, LANE_TURN};
-use crate::hub::{Connection, Lane, LaneStep, Member};
+use crate::domain::{Delivery, Seq};
+use crate::hub::{Connection, Lane, LaneOptions, LaneStep, Member};
 
 fn rung(connection: &Connection) -> bool {
     connection.rung().now_or_never().is_some()
@@ -277,6 +277,50 @@ fn publishers_wait_for_a_lane_and_never_for_the_disk() {
     assert_eq!((stage.people[0].seqs(), stage.people[1].seqs()), (all.clone(), all));
     assert!(stage.people.iter().all(Person::rides), "back again");
     assert_eq!(stage.fallen_behind(), 2, "once each");
+}
+
+#[test]
+fn what_waits_in_all_lanes_is_bounded_together() {
+    let lanes = LaneOptions { held_bytes_total: 1_000, ..SMALL_LANES };
+    let mut stage = Stage::new(Delivery::Committed, lanes, &[Some(100_000); 8]).enter_all();
+    assert_eq!(stage.lanes.len(), 2);
+    let held = Arc::clone(&stage.house.hub.held);
+    while held.used() < 600 {
+        assert!(stage.say("held back"));
+        while stage.step(0) == Some(LaneStep::More) {}
+    }
+    while stage.step(1) == Some(LaneStep::More) {}
+    assert_eq!(stage.people.iter().filter(|person| person.rides()).count(), 4, "of one lane");
+    assert!(held.used() < 1_000, "{}", held.used());
+    stage.settle();
+    let all: Vec<Seq> = (1..=stage.house.room().head()).collect();
+    assert!(stage.people.iter().all(|person| person.seqs() == all && person.rides()));
+    assert_eq!((stage.fallen_behind(), held.used()), (4, 0));
+    assert!(stage.say("and held back again"));
+    stage.run_lanes();
+    assert!(held.used() > 0);
+    stage.lanes.clear();
+    assert_eq!(held.used(), 0, "nobody drives them to their end");
+}
+
+#[test]
+fn what_others_hold_sends_only_those_to_the_log_whose_room_holds_back() {
+    let mut immediate = Stage::filled(&[Some(100_000); 2]);
+    let mut committed = Stage::holding_back(SMALL_LANES.held_bytes, &[Some(100_000); 2]);
+    for (stage, rides) in [(&mut immediate, true), (&mut committed, false)] {
+        stage.house.hub.held.add(SMALL_LANES.held_bytes_total);
+        for _ in 0..3 {
+            assert!(stage.say("one more"));
+            stage.run_lanes();
+            assert!(stage.people.iter().all(|person| person.rides() == rides));
+            stage.settle();
+        }
+        assert!(stage.people.iter().all(|person| person.seqs() == [1, 2, 3] && person.rides()));
+    }
+    assert!(immediate.say("four") && immediate.say("five"));
+    assert_eq!(immediate.step(0), Some(LaneStep::More));
+    immediate.people[0].read();
+    assert_eq!(immediate.people[0].seqs(), [1, 2, 3, 4, 5], "in one round");
 }
 
 /// Publishers waited until everybody had the round, and the next commit covered little.

@@ -142,24 +142,25 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) fn new(delivery: Delivery, held_bytes: usize, buffers: &[Option<usize>]) -> Self {
+    pub(super) fn new(delivery: Delivery, lanes: LaneOptions, buffers: &[Option<usize>]) -> Self {
         let people = buffers.iter().zip(1..).map(|(buffer, number)| Person::new(number, *buffer));
         let people = people.collect();
-        let house = House::with_lanes(delivery, LaneOptions { held_bytes, ..SMALL_LANES });
+        let house = House::with_lanes(delivery, lanes);
         Self { house, people, lanes: Vec::new() }
     }
 
     /// Everybody comes in, for what comes, and boards if it can.
     pub(super) fn filled(buffers: &[Option<usize>]) -> Self {
-        Self::new(Delivery::Immediate, SMALL_LANES.held_bytes, buffers).enter_all()
+        Self::new(Delivery::Immediate, SMALL_LANES, buffers).enter_all()
     }
 
     /// The same in a room that delivers what is committed.
     pub(super) fn holding_back(held_bytes: usize, buffers: &[Option<usize>]) -> Self {
-        Self::new(Delivery::Committed, held_bytes, buffers).enter_all()
+        let lanes = LaneOptions { held_bytes, ..SMALL_LANES };
+        Self::new(Delivery::Committed, lanes, buffers).enter_all()
     }
 
-    fn enter_all(mut self) -> Self {
+    pub(super) fn enter_all(mut self) -> Self {
         for person in 0..self.people.len() {
             self.people[person].enter(&self.house, None);
             self.serve(person);

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::stage::{SMALL, Stage};
-use super::{SMALL_LANES, connection, user};
+use super::{LaneOptions, SMALL_LANES, connection, user};
 use crate::domain::{Delivery, Seq};
 
 /// One thing that happens. Whatever happens to a person happens to its twin, whose socket takes no
@@ -47,10 +47,12 @@ proptest! {
     fn a_lane_hands_on_what_a_receiver_does(
         delivery in prop_oneof![Just(Delivery::Immediate), Just(Delivery::Committed)],
         held_bytes in prop_oneof![Just(500), Just(SMALL_LANES.held_bytes)],
+        held_bytes_total in prop_oneof![Just(800), Just(SMALL_LANES.held_bytes_total)],
         events in events(),
     ) {
         let sockets = [Some(100), None, Some(SMALL), None, Some(10_000), None, Some(10_000), None];
-        let mut stage = Stage::new(delivery, held_bytes, &sockets);
+        let lanes = LaneOptions { held_bytes, held_bytes_total, ..SMALL_LANES };
+        let mut stage = Stage::new(delivery, lanes, &sockets);
         let (mut said, mut time) = (0, 0);
         let enter = |stage: &mut Stage, pair: usize, after: Option<Seq>| {
             for person in [2 * pair, 2 * pair + 1] {
@@ -89,6 +91,7 @@ proptest! {
         }
         stage.settle();
         let last = stage.house.room().head();
+        prop_assert_eq!(stage.house.hub.held.used(), 0);
         for (pair, (from, heard)) in since.into_iter().enumerate() {
             for (twin, heard) in heard.into_iter().enumerate() {
                 let person = &stage.people[2 * pair + twin];
