@@ -5,6 +5,7 @@
 mod bad_frames;
 mod bare;
 mod bounded;
+mod browser;
 mod closing;
 mod committed;
 mod configuration;
@@ -30,6 +31,7 @@ mod listening;
 mod load;
 mod messages;
 mod metrics;
+mod node;
 mod overload;
 mod presence;
 mod process;
