@@ -108,8 +108,7 @@ impl Life {
         let metrics = Metrics::new();
         let (writer, queue, health) = DrivenWriter::new(writer, &limits, &metrics);
         let reader = reader.driven();
-        let lanes =
-            LaneOptions { most: 1, crowd: 1, held_bytes: 3_000, held_bytes_total: 3_000 };
+        let lanes = LaneOptions { most: 1, crowd: 1, held_bytes: 3_000, held_bytes_total: 3_000 };
         let (reads, writes) = (reader.clone(), queue.clone());
         let boot = opened.boot;
         let hub = Hub::with_options(reads, writes, boot, &limits, &metrics, BLOCKS, lanes);
