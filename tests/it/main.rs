@@ -5,7 +5,6 @@
 mod bad_frames;
 mod bare;
 mod bounded;
-mod browser;
 mod closing;
 mod committed;
 mod configuration;

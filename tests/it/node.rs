@@ -23,13 +23,13 @@ pub struct Node {
 }
 
 impl Node {
-    /// `None`, and said aloud, where there is none; `module` as for [`left_out`].
-    pub fn find(module: &str) -> Option<Self> {
+    /// `None`, and said aloud, where there is none; `again` as for [`left_out`].
+    pub fn find(again: &str) -> Option<Self> {
         let version = version().filter(|&version| version >= OLDEST);
         if version.is_none() {
             let (major, minor) = OLDEST;
             let what = format!("the tests in JavaScript need Node {major}.{minor} or newer");
-            left_out(&what, module);
+            left_out(&what, again);
         }
         version.map(|version| Self { version })
     }
@@ -84,9 +84,9 @@ pub fn files(directory: &str) -> Vec<PathBuf> {
     found
 }
 
-/// `module` is the one of this binary whose tests want it.
-pub fn left_out(what: &str, module: &str) {
-    let what = format!("LEFT OUT: {what}; then run `cargo test --test it {module}::` again");
+/// `again` are the arguments of `cargo test` for these tests alone.
+pub fn left_out(what: &str, again: &str) {
+    let what = format!("LEFT OUT: {what}; then run `cargo test {again}` again");
     assert_ne!(std::env::var(VARIABLE).as_deref(), Ok("required"), "{what}");
     say(&what);
 }
