@@ -54,6 +54,8 @@ export const DEFAULTS = Object.freeze({
   /** Silence after which the server is asked; as long again, and the connection is given up.
    * 0: what the server says. */
   heartbeatMs: 0,
+  /** How long the server may take to answer after `wake`. */
+  wakeTimeoutMs: 5000,
   typingIntervalMs: 1000,
   /** The token is renewed at half of its life, within these bounds. */
   refreshMinMs: 30_000,
@@ -61,6 +63,8 @@ export const DEFAULTS = Object.freeze({
 });
 
 const FATAL_CLOSES = new Set([1002, 1003, 1007, 1008, 1009]);
+/** By these the server itself asks for a pause. */
+const PUT_OFF_CLOSES = new Set([1011, 1012, 1013, 4409]);
 const ID_DIGITS = 8;
 const ID_BYTES = 64;
 const NEVER = Infinity;
@@ -85,7 +89,7 @@ function errorOf(frame) {
  * Effects, by their `do`: `connect` and `hangUp` {generation}, `transmit` {frame}, `resolve`
  * {room}, `refresh`, `load` {userId}, `save` {entry}, `forget` {entry}, `settle` {entry, receipt
  * | error}, `heard` {entry, receipt}, `message` {room, message}, `end` {room, error?},
- * `interrupt` {error}, `recovered`, `event` {room?, type, detail}.
+ * `interrupt` {error}, `recovered`, `woken` {alive}, `event` {room?, type, detail}.
  */
 export class Core {
   constructor({random, prefix, token, expiresAt, userId, cookie = false, bounds = {}}) {
@@ -97,6 +101,10 @@ export class Core {
     this.generation = 0; // Of the connection; what an older one still says is not listened to.
     this.failures = 0;
     this.hint = undefined; // When a stopping server wants us back, in milliseconds.
+    this.putOff = false; // Whether the present pause is the server's wish.
+    this.lostBy = undefined; // The last close code.
+    this.wokenAt = -NEVER; // When a pause was last cut short.
+    this.asked = false; // Whether `wake` waits for what becomes of it.
     this.refreshing = false;
     this.renewed = false; // Since the last hello, for want of a valid token.
     this.retryAt = this.pingAt = this.deadAt = this.refreshAt = NEVER;
@@ -199,6 +207,7 @@ export class Core {
     if (generation !== this.generation || !["connecting", "open"].includes(this.link)) return;
     this.pingAt = this.now + this.heartbeat();
     this.deadAt = NEVER;
+    this.woken(true);
     const room = this.byId.get(frame.roomId);
     switch (frame.type) {
       case "hello": return this.onHello(frame);
@@ -259,17 +268,19 @@ export class Core {
       const message = `the server did not understand this client (${code})`;
       return this.fail(new ParlorError("protocol", message));
     }
+    this.lostBy = code;
     if (code === 4401) return this.unauthorized();
     const atOnce = code === 4408 && wasOpen && this.failures === 0;
     const pause = this.hint ?? (atOnce ? 0 : this.backoff(this.failures));
+    this.putOff = this.hint !== undefined || PUT_OFF_CLOSES.has(code);
     this.hint = undefined;
     this.failures += 1;
-    return this.comeBack(pause, code);
+    return this.comeBack(pause);
   }
 
-  comeBack(pause, code) {
+  comeBack(pause) {
     this.retryAt = this.now + pause;
-    this.setLink("waiting", {retryInMs: pause, code});
+    this.setLink("waiting", {retryInMs: pause, code: this.lostBy});
   }
 
   /** What was under way is so no longer: it is sent again under its id. */
@@ -277,6 +288,7 @@ export class Core {
     this.pingAt = this.deadAt = this.retryAt = this.watchAt = NEVER;
     this.listing = null;
     this.inFlight = 0;
+    this.woken(false);
     for (const room of this.rooms.values()) {
       for (const entry of room.outbox) Object.assign(entry, {sent: false, accepted: false});
       Object.assign(room, {ref: null, joined: false, resumeAt: NEVER, holdUntil: NEVER});
@@ -300,10 +312,32 @@ export class Core {
     this.connect();
   }
 
-  /** The network is back: a pause is over, and a connection is asked whether it still lives. */
+  /**
+   * The network may have changed, or the machine slept: a connection is asked at once whether it
+   * lives. A pause gives way to a short one, but not where it is the server's wish; and not twice
+   * within `stableMs`, for a network that comes and goes.
+   */
   wake() {
-    if (this.link === "waiting") this.connect();
-    if (this.link === "open") this.pingAt = Math.min(this.pingAt, this.now);
+    this.asked = true;
+    const {link, now} = this;
+    if (link === "open") {
+      if (this.deadAt === NEVER) this.transmit({type: "ping"});
+      this.pingAt = NEVER;
+      this.deadAt = Math.min(this.deadAt, now + this.bounds.wakeTimeoutMs);
+    } else if (link === "waiting" || (link === "renewing" && !this.refreshing)) {
+      if (this.putOff || now - this.wokenAt < this.bounds.stableMs) return;
+      Object.assign(this, {wokenAt: now, failures: 0});
+      const pause = this.backoff(0);
+      if (link === "waiting") this.comeBack(Math.min(this.retryAt - now, pause));
+      else this.refreshAt = Math.min(this.refreshAt, now + pause);
+    } else if (!["connecting", "renewing"].includes(link)) {
+      this.woken(false);
+    }
+  }
+
+  woken(alive) {
+    if (this.asked) this.effect("woken", {alive});
+    this.asked = false;
   }
 
   close() {
@@ -366,8 +400,24 @@ export class Core {
     this.refreshing = false;
     if (["closed", "failed", "unauthorized"].includes(this.link)) return;
     this.credentials({token, expiresAt});
-    if (this.link === "open" && token) this.transmit({type: "refresh", token});
-    if (this.link === "renewing") this.comeBack(this.backoff(this.failures), 4401);
+    if (this.link === "renewing") {
+      this.link = "waiting";
+      if (this.failures === 0) this.connect();
+      else this.comeBack(this.backoff(this.failures));
+    } else if (this.link === "open") {
+      if (token && !this.cookie) this.transmit({type: "refresh", token});
+      else if (this.cookie && expiresAt !== undefined) this.handOver();
+    }
+  }
+
+  /** A socket ends with the token that opened it. What a cookie has cannot be shown to an open one,
+   * so another takes its place while there is time. */
+  handOver() {
+    if (this.now - this.openedAt >= this.bounds.stableMs) this.failures = 0;
+    this.hangUp();
+    this.offline();
+    this.link = "waiting";
+    this.connect();
   }
 
   credentials({token, expiresAt}) {
@@ -389,6 +439,7 @@ export class Core {
     if (["closed", "failed", "unauthorized"].includes(this.link)) return;
     if (error.status === 401) return this.deny(error);
     this.failures += this.link === "renewing" ? 1 : 0;
+    this.putOff = error.retryAfter !== undefined;
     const pause = this.link === "renewing" ? this.backoff(this.failures) : 0;
     this.refreshAt = this.now + Math.max(pause, error.retryAfter ?? 0, this.bounds.backoffMs);
     return undefined;
@@ -398,6 +449,7 @@ export class Core {
   unauthorized() {
     if (this.renewed) return this.deny(new ParlorError("unauthorized", "sign in again"));
     this.renewed = true;
+    this.putOff = false;
     this.setLink("renewing");
     return this.renew();
   }
@@ -1011,7 +1063,7 @@ export class Parlor extends Emitter {
   #performing = false;
   #sent = new Map(); // What `send` promised: entry to what settles it.
   #requests = 0;
-  #online = () => this.#step("wake");
+  #waking = null; // What `wake` promised.
 
   /** Makes an account and goes in. */
   static signUp(url, credentials, options) {
@@ -1039,7 +1091,6 @@ export class Parlor extends Emitter {
     const random = given.random ?? Math.random;
     const core = {token, expiresAt, cookie, userId: userId ?? user?.userId, bounds, random};
     this.#core = new Core({...core, prefix: given.idPrefix ?? randomPrefix()});
-    globalThis.addEventListener?.("online", this.#online);
   }
 
   /** idle, connecting, open, waiting, renewing, unauthorized, failed, closed. */
@@ -1092,6 +1143,20 @@ export class Parlor extends Emitter {
   /** Comes back at once instead of waiting. */
   reconnect() { this.#step("reconnect"); }
 
+  /**
+   * Something happened that a connection may not have outlived: the network changed, the machine
+   * slept. Settles when that is known: `true` if the server was heard, `false` if it is away.
+   */
+  wake() {
+    if (!this.#waking) {
+      this.#waking = {};
+      this.#waking.promise = new Promise((resolve) => { this.#waking.resolve = resolve; });
+    }
+    const {promise} = this.#waking;
+    this.#step("wake");
+    return promise;
+  }
+
   /** After signing in again as the same account; without a token if a cookie has it. */
   useToken(token, {expiresAt} = {}) { this.#step("useToken", token, expiresAt); }
 
@@ -1099,10 +1164,7 @@ export class Parlor extends Emitter {
   watch() { this.#step("watch"); }
 
   /** Ends everything. What is unsent stays kept, if there is a store. */
-  close() {
-    globalThis.removeEventListener?.("online", this.#online);
-    this.#step("close");
-  }
+  close() { this.#step("close"); }
 
   /** Ends the session on the server, forgets what is unsent, and closes. */
   async signOut() {
@@ -1181,12 +1243,18 @@ export class Parlor extends Emitter {
       case "end": return room.face[FACE].end(rest.error);
       case "interrupt": return this.#eachRoom((face) => face.interrupt(rest.error));
       case "recovered": return this.#eachRoom((face) => face.recovered());
+      case "woken": return this.#wokeUp(rest.alive);
       default: return this.#tell(room, rest.type, rest.detail);
     }
   }
 
   #eachRoom(action) {
     for (const {face} of [...this.#core.rooms.values()]) action(face[FACE]);
+  }
+
+  #wokeUp(alive) {
+    this.#waking?.resolve(alive);
+    this.#waking = null;
   }
 
   #tell(room, type, detail) {
