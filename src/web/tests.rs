@@ -37,7 +37,8 @@ fn content(path: &str) -> &'static str {
 
 /// Each script's path and text.
 fn scripts() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let scripts = assets::all().iter().filter(|asset| asset.path.ends_with(".js"));
+    let scripts =
+        assets::all().iter().filter(|asset| asset.media_type.starts_with("text/javascript"));
     scripts.map(|asset| (asset.path, content(asset.path)))
 }
 
