@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, LogConfig, LogFormat};
+use crate::domain::WebOrigin;
 use crate::server::{FirstAccount, Server};
 
 use super::{fail, print};
@@ -32,9 +33,10 @@ pub fn serve(config: Config) -> ExitCode {
 fn run(runtime: &Runtime, config: Config) -> Result<(), String> {
     runtime.block_on(async {
         let stop = stop_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
+        let public_url = config.public_url.clone();
         let server = Server::start(config).await.map_err(|error| error.to_string())?;
         // Whoever redirected standard output away still has a server.
-        let _ = print(&greeting(server.addr(), &server.first_account()));
+        let _ = print(&greeting(server.addr(), public_url.as_ref(), &server.first_account()));
         server.run_until(stop.cancelled_owned()).await.map_err(|error| error.to_string())
     })
 }
@@ -83,11 +85,21 @@ async fn next_signal(interrupt: &mut Signal, terminate: &mut Signal) -> i32 {
 }
 
 /// The address to open, and how to make the first account where there is none.
-fn greeting(addr: SocketAddr, first_account: &FirstAccount) -> String {
+fn greeting(
+    addr: SocketAddr,
+    public_url: Option<&WebOrigin>,
+    first_account: &FirstAccount,
+) -> String {
     let url = url(addr);
-    let elsewhere =
-        if addr.ip().is_unspecified() { " here, or this machine's address elsewhere" } else { "" };
-    let opening = format!("Parlor listens on {addr}. Open {url}{elsewhere}\n");
+    let open = match public_url {
+        // At any other address the page's cookie is refused.
+        Some(public_url) => format!("{public_url}/"),
+        None if addr.ip().is_unspecified() => {
+            format!("{url} here, or this machine's address elsewhere")
+        }
+        None => url.clone(),
+    };
+    let opening = format!("Parlor listens on {addr}. Open {open}\n");
     let (who, setup_code) = match first_account {
         FirstAccount::Exists => return opening,
         FirstAccount::Closed => {
@@ -123,7 +135,21 @@ mod tests {
     use super::*;
 
     fn greet(addr: &str, first_account: &FirstAccount) -> String {
-        greeting(addr.parse().unwrap(), first_account)
+        greeting(addr.parse().unwrap(), None, first_account)
+    }
+
+    // A page that was opened at the address that was printed could not sign in: its cookie counts
+    // at `public_url` alone.
+    #[test]
+    fn a_public_address_is_the_one_to_open() {
+        let public = WebOrigin::parse("https://chat.example.org").unwrap();
+        let addr = "0.0.0.0:8080".parse().unwrap();
+        let line = greeting(addr, Some(&public), &FirstAccount::Exists);
+        let expected = "Parlor listens on 0.0.0.0:8080. Open https://chat.example.org/\n";
+        assert_eq!(line, expected);
+        let first = greeting(addr, Some(&public), &FirstAccount::Open);
+        assert!(first.starts_with(expected), "{first}");
+        assert!(first.contains("curl http://127.0.0.1:8080/api/v1/signup "), "{first}");
     }
 
     #[test]

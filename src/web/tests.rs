@@ -31,11 +31,15 @@ async fn body(response: Response) -> Bytes {
 }
 
 fn content(path: &str) -> &'static str {
-    assets::all().iter().find(|asset| asset.path == path).expect(path).content
+    let asset = assets::all().iter().find(|asset| asset.path == path).expect(path);
+    std::str::from_utf8(asset.content).expect("a text")
 }
 
-fn scripts() -> impl Iterator<Item = &'static Asset> {
-    assets::all().iter().filter(|asset| asset.media_type.starts_with("text/javascript"))
+/// Each script's path and text.
+fn scripts() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let scripts =
+        assets::all().iter().filter(|asset| asset.media_type.starts_with("text/javascript"));
+    scripts.map(|asset| (asset.path, content(asset.path)))
 }
 
 #[tokio::test]
@@ -48,6 +52,7 @@ async fn every_part_has_its_type_and_the_same_guards() {
             Some((_, "js")) => "text/javascript; charset=utf-8",
             Some((_, "css")) => "text/css; charset=utf-8",
             Some((_, "svg")) => "image/svg+xml",
+            Some((_, "png")) => "image/png",
             Some((_, "webmanifest")) => "application/manifest+json",
             Some((_, "ts")) => "text/plain; charset=utf-8",
             Some(other) => panic!("{other:?}"),
@@ -72,7 +77,7 @@ async fn every_part_has_its_type_and_the_same_guards() {
             "connect-src 'self' ws://example.net:8080 wss://example.net:8080",
         ];
         assert_eq!(header(&response, "content-security-policy"), directives.join("; "));
-        assert_eq!(body(response).await, asset.content.as_bytes(), "{}", asset.path);
+        assert_eq!(body(response).await, asset.content, "{}", asset.path);
     }
 }
 
@@ -152,7 +157,9 @@ async fn it_is_compressed_for_those_who_want_that() {
 fn the_whole_page_is_small() {
     // The types are for developers: no browser asks for them.
     let parts = assets::all().iter().filter(|asset| asset.path != "/parlor.d.ts");
-    let bytes: usize = parts.map(|part| part.gzip().expect("it gains").len()).sum();
+    // The picture counts, though most browsers ask for it only for a home screen.
+    let size = |part: &Asset| part.gzip().unwrap_or_else(|| part.plain()).len();
+    let bytes: usize = parts.map(size).sum();
     assert!(bytes <= PAGE_BYTES, "{bytes} bytes compressed");
 }
 
@@ -223,9 +230,9 @@ fn the_page_keeps_to_its_own_policy() {
         "setHTML",
         "createContextualFragment",
     ];
-    for script in scripts() {
+    for (path, script) in scripts() {
         for forbidden in markup {
-            assert!(!script.content.contains(forbidden), "{forbidden} in {}", script.path);
+            assert!(!script.contains(forbidden), "{forbidden} in {path}");
         }
     }
 }
@@ -240,13 +247,13 @@ fn what_the_page_names_is_there() {
     for path in named(content("/"), "href=\"/").iter().chain(&named(content("/"), "src=\"/")) {
         assert!(paths.contains(&format!("/{path}").as_str()), "{path}");
     }
-    for script in scripts() {
-        for import in named(script.content, "from \"./") {
+    for (path, script) in scripts() {
+        for import in named(script, "from \"./") {
             assert!(paths.contains(&format!("/page/{import}").as_str()), "{import}");
         }
-        let ids = named(script.content, "$(\"");
+        let ids = named(script, "$(\"");
         for id in ids {
-            assert!(content("/").contains(&format!("id=\"{id}\"")), "{id} in {}", script.path);
+            assert!(content("/").contains(&format!("id=\"{id}\"")), "{id} in {path}");
         }
     }
 }
@@ -256,10 +263,24 @@ fn the_service_worker_keeps_every_part_of_the_page() {
     let (_, list) = content("/worker.js").split_once("const FILES = [").unwrap();
     let (list, _) = list.split_once(']').unwrap();
     let mut kept: Vec<_> = list.split('"').skip(1).step_by(2).collect();
-    // The page itself stands beside the list, and a worker does not keep itself.
-    kept.extend(["/", "/worker.js", "/parlor.d.ts"]);
+    // The page itself stands beside the list, a worker does not keep itself, and a home screen has
+    // its picture already.
+    kept.extend(["/", "/worker.js", "/parlor.d.ts", "/touch-icon.png"]);
     let mut paths: Vec<_> = assets::all().iter().map(|asset| asset.path).collect();
     kept.sort_unstable();
     paths.sort_unstable();
     assert_eq!(kept, paths);
+}
+
+// Home screens that take no drawing showed a picture of the page's first letter.
+#[test]
+fn there_is_a_picture_for_home_screens() {
+    assert!(content("/").contains("rel=\"apple-touch-icon\" href=\"/touch-icon.png\""));
+    let picture = assets::all().iter().find(|asset| asset.path == "/touch-icon.png").unwrap();
+    let png = picture.content;
+    assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
+    let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
+    assert_eq!((number(16), number(20)), (180, 180), "width and height");
+    assert_eq!(png[25], 2, "no transparency, which would be shown black");
+    assert!(png.len() <= 6 * 1024, "{} bytes", png.len());
 }

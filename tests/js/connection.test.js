@@ -177,28 +177,109 @@ test("a wish to come back at once is heard while waiting", () => {
   assert.equal(world.sockets.length, 2);
 });
 
-test("when the browser is online again, it comes back at once, or asks at once", () => {
-  let online;
-  globalThis.addEventListener = (type, listener) => { if (type === "online") online = listener; };
-  globalThis.removeEventListener = (type, listener) => { if (listener === online) online = null; };
-  try {
-    const world = new World();
-    const {parlor, socket} = world.joined();
-    online();
-    world.pass(0);
-    assert.equal(socket.of("ping").length, 1);
-    socket.end();
-    online();
-    assert.equal(world.sockets.length, 2);
-    world.socket.end(1008);
-    online();
-    assert.deepEqual([world.sockets.length, parlor.state], [2, "failed"]);
-    parlor.close();
-    assert.equal(online, null);
-  } finally {
-    delete globalThis.addEventListener;
-    delete globalThis.removeEventListener;
+test("a connection that may be dead is asked at once, and given up soon", async () => {
+  const world = new World();
+  const {parlor, socket} = world.joined();
+  const alive = parlor.wake();
+  assert.equal(parlor.wake(), alive, "one question at a time");
+  assert.equal(socket.of("ping").length, 1);
+  world.pass(4999);
+  socket.says({type: "pong"});
+  assert.equal(await alive, true);
+  world.pass(24_000);
+  assert.equal(parlor.state, "open");
+  world.pass(1000);
+  assert.equal(socket.of("ping").length, 2, "asked for silence, in the meantime");
+  world.pass(1000);
+  const dead = parlor.wake();
+  assert.equal(socket.of("ping").length, 2);
+  world.pass(4999);
+  assert.equal(world.sockets.length, 1);
+  world.pass(1);
+  assert.equal(await dead, false);
+  world.pass(0);
+  assert.equal(world.sockets.length, 2, "and it comes back at once");
+});
+
+test("when the network is back a long pause gives way to a short one, not time and again", () => {
+  const world = new World();
+  const {parlor, socket} = world.joined();
+  const states = record(parlor, "state");
+  socket.end();
+  for (let round = 0; round < 8; round += 1) {
+    world.pass(world.next);
+    world.socket.end();
   }
+  assert.equal(states.at(-1)[1].retryInMs, 15_000);
+  const before = world.sockets.length;
+  parlor.wake();
+  assert.deepEqual(states.at(-1)[1], {state: "waiting", retryInMs: 250, code: 1006});
+  for (let hint = 0; hint < 100; hint += 1) {
+    world.pass(10);
+    parlor.wake();
+    if (parlor.state === "connecting") world.socket.end();
+  }
+  // One for the first hint, two more after the pauses that followed it.
+  assert.equal(world.sockets.length - before, 3);
+  parlor.wake();
+  world.pass(4000);
+  world.socket.end();
+  parlor.wake();
+  assert.equal(states.at(-1)[1].retryInMs, 250, "later hints count again");
+});
+
+test("a pause that the server asked for is not cut short", () => {
+  for (const [code, frames] of [[1013, []], [4409, []], [1012, []], [1011, []],
+    [1006, [{type: "reconnect", afterMs: 5000}]]]) {
+    const world = new World();
+    world.randomly = 0.9;
+    const {parlor, socket} = world.joined();
+    for (const frame of frames) socket.says(frame);
+    socket.end(code);
+    const pause = world.next;
+    world.randomly = 0;
+    parlor.wake();
+    assert.equal(world.next, pause, code);
+    world.pass(pause);
+    world.randomly = 0.9;
+    world.socket.end(1006);
+    world.randomly = 0;
+    parlor.wake();
+    assert.equal(world.next, 0, "by now it is the network's");
+  }
+});
+
+test("a token that cannot be renewed for want of a network is, when that is back", async () => {
+  const world = new World();
+  const {parlor, socket} = world.joined();
+  const fail = () => world.calls.at(-1).answer(502);
+  socket.end(4401);
+  for (let round = 0; round < 8; round += 1) {
+    await fail();
+    world.pass(world.next);
+  }
+  await fail();
+  assert.equal(world.next, 15_000);
+  parlor.wake();
+  assert.equal(world.next, 250);
+  assert.equal(parlor.state, "renewing");
+});
+
+test("who has nothing to expect is told so, and nothing happens", async () => {
+  const world = new World();
+  const idle = world.parlor();
+  assert.equal(await idle.wake(), false);
+  const {parlor, socket} = world.joined();
+  socket.end(1008);
+  assert.equal(await parlor.wake(), false);
+  parlor.close();
+  assert.equal(await parlor.wake(), false);
+  assert.equal(world.sockets.length, 1);
+  const second = world.parlor();
+  second.join(1);
+  const coming = second.wake();
+  world.socket.hello();
+  assert.equal(await coming, true);
 });
 
 test("frames that are no objects, or unknown, do no harm", () => {
@@ -280,11 +361,54 @@ test("a cookie may have been renewed elsewhere: it comes back once", async () =>
   const world = new World();
   const {parlor, socket} = world.joined({token: undefined, cookie: true});
   socket.end(4401);
+  const states = record(parlor, "state");
   await world.calls[0].answer(200, {expiresAt: world.now + 1e9});
-  assert.equal(parlor.state, "waiting");
-  world.pass(500);
+  assert.deepEqual(states.map(([, {state}]) => state), ["connecting"], "at once, without a pause");
   world.socket.end(4401);
   assert.equal(parlor.state, "unauthorized");
+});
+
+// A socket lives as long as the token with which it was opened, and a page never sees its cookie's:
+// the socket was cut off at the token's end, and the page spoke of a lost connection.
+test("after a cookie is renewed another socket takes the first one's place, unnoticed", async () => {
+  const world = new World();
+  const expiresAt = world.now + 600_000;
+  const given = {token: undefined, cookie: true, expiresAt, heartbeatMs: 1e9};
+  const {parlor, room, socket} = world.joined(given);
+  parlor.watch();
+  const heard = record(room, "message");
+  await settled();
+  socket.chat(1);
+  const said = room.send("on its way");
+  world.pass(300_000);
+  const states = record(parlor, "state");
+  await world.calls[0].answer(200, {expiresAt: world.now + 600_000});
+  assert.deepEqual([world.sockets.length, socket.closing], [2, true]);
+  socket.chat(2);
+  socket.end();
+  world.socket.hello();
+  assert.deepEqual(states.map(([, {state}]) => state), ["connecting", "open"]);
+  assert.equal(world.socket.of("watch").length, 1);
+  assert.equal(world.socket.of("join_room")[0].after, 1);
+  world.socket.joined(1, {head: 2});
+  world.socket.chat(2);
+  assert.deepEqual(heard.map(([, {seq}]) => seq), [1, 2]);
+  assert.deepEqual(world.socket.of("chat").map(({id}) => id), [said.id]);
+  world.socket.ack(3, said.id);
+  assert.equal((await said).seq, 3);
+  world.pass(10_000);
+  assert.deepEqual([world.sockets.length, world.calls.length], [2, 1]);
+});
+
+test("of a cookie of unknown age one renewal is enough", async () => {
+  const world = new World();
+  const given = {token: undefined, cookie: true, expiresAt: undefined, heartbeatMs: 1e9};
+  const {parlor} = world.joined(given);
+  world.pass(0);
+  await world.calls[0].answer(200, {expiresAt: world.now + 600_000});
+  world.socket.hello();
+  world.pass(200_000);
+  assert.deepEqual([world.sockets.length, world.calls.length, parlor.state], [2, 1, "open"]);
 });
 
 test("another account's token is not for this client's messages", async () => {

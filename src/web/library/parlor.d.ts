@@ -427,6 +427,8 @@ export interface Bounds {
   /** Silence after which the server is asked, and as long again until the connection is given up.
    * 0: what the server says. */
   heartbeatMs?: number;
+  /** How long the server may take to answer after `wake`, until the connection is given up. */
+  wakeTimeoutMs?: number;
   typingIntervalMs?: number;
   /** The token is renewed at half of its life, within these bounds, while there is a connection. */
   refreshMinMs?: number;
@@ -508,6 +510,16 @@ export class Parlor {
 
   /** Comes back at once, instead of after a pause. */
   reconnect(): void;
+  /**
+   * To be called when something happened that the connection may not have outlived: the network
+   * changed, the machine slept. A connection is asked at once, and given up if nothing is heard
+   * within `wakeTimeoutMs`; a pause is cut short, unless the server asked for it, and at most once
+   * in `stableMs`.
+   *
+   * Settles when that is known: `true` when the server was heard, `false` when it could not be, or
+   * when nothing is to be expected (`idle`, `unauthorized`, `failed`, `closed`).
+   */
+  wake(): Promise<boolean>;
   /** After signing in again as the same account; with a cookie, without arguments. Without
    * `expiresAt` the token is renewed at once. */
   useToken(token?: string, options?: {expiresAt?: number}): void;

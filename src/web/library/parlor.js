@@ -42,6 +42,7 @@ export const DEFAULTS = Object.freeze({
   ackTimeoutMs: 30_000,
   storeTimeoutMs: 5000,
   heartbeatMs: 0, // What the server says.
+  wakeTimeoutMs: 5000,
   typingIntervalMs: 1000,
   refreshMinMs: 30_000,
   refreshMaxMs: 86_400_000,
@@ -55,6 +56,8 @@ const FAREWELL_MS = 3000;
 /** The client's own calls over HTTP at once. */
 const OWN_CALLS = 8;
 const FATAL_CLOSES = new Set([1002, 1003, 1007, 1008, 1009]);
+/** By these the server itself asks for a pause. */
+const PUT_OFF_CLOSES = new Set([1011, 1012, 1013, 4409]);
 const ID_DIGITS = 8;
 const ID_BYTES = 64;
 const PAGE = 200;
@@ -104,8 +107,8 @@ function errorOf(frame) {
  * Effects, by their `do`: `connect` and `hangUp` {generation}, `transmit` {frame}, `resolve`
  * {room}, `page` {room, page}, `refresh` {number}, `load` {userId}, `save` {entry}, `forget`
  * {entry}, `settle` {entry, receipt | error}, `heard` {entry, receipt}, `message` {room,
- * message}, `end` {room, error?}, `interrupt` {room, error}, `recovered` {room}, `event` {room?,
- * type, detail}.
+ * message}, `end` {room, error?}, `interrupt` {room, error}, `recovered` {room}, `woken`
+ * {alive}, `event` {room?, type, detail}.
  */
 class Core {
   constructor({random, date, prefix, token, expiresAt, userId, cookie, bounds}) {
@@ -118,6 +121,10 @@ class Core {
     this.failures = 0;
     this.hint = undefined; // When a stopping server wants us back, in milliseconds.
     this.tokens = 0; // That were given; a renewal of an earlier one counts for nothing.
+    this.putOff = false; // Whether the present pause is the server's wish.
+    this.lostBy = undefined; // The last close code.
+    this.wokenAt = -NEVER; // When a pause was last cut short.
+    this.asked = false; // Whether `wake` waits for what becomes of it.
     this.refreshing = false;
     this.refreshFailures = 0;
     this.renewed = false; // Since the last hello, for want of a valid token.
@@ -230,6 +237,7 @@ class Core {
     if (generation !== this.generation || !["connecting", "open"].includes(this.link)) return;
     this.pingAt = this.now + this.heartbeat();
     this.deadAt = NEVER;
+    this.woken(true);
     // An error may be about a frame that named no room that there is.
     const room = this.byId.get(frame.roomId) ?? this.joiningAs(frame.ref);
     switch (frame.type) {
@@ -290,17 +298,19 @@ class Core {
       const message = `the server did not understand this client (${code})`;
       return this.fail(new ParlorError("protocol", message));
     }
+    this.lostBy = code;
     if (code === 4401) return this.unauthorized();
     const atOnce = code === 4408 && wasOpen && this.failures === 0;
     const pause = this.hint ?? (atOnce ? 0 : this.backoff(this.failures));
+    this.putOff = this.hint !== undefined || PUT_OFF_CLOSES.has(code);
     this.hint = undefined;
     this.failures += 1;
-    return this.comeBack(pause, code);
+    return this.comeBack(pause);
   }
 
-  comeBack(pause, code) {
+  comeBack(pause) {
     this.retryAt = this.now + pause;
-    this.setLink("waiting", {retryInMs: pause, code});
+    this.setLink("waiting", {retryInMs: pause, code: this.lostBy});
   }
 
   /** What was under way is so no longer: it is sent again under its id. */
@@ -309,6 +319,7 @@ class Core {
     this.listing = null;
     for (const entry of this.flight.keys()) entry.accepted = false;
     this.flight.clear();
+    this.woken(false);
     for (const room of this.rooms.values()) {
       Object.assign(room, {ref: null, joined: false, resumeAt: NEVER, holdUntil: NEVER});
       room.filling = null;
@@ -348,10 +359,32 @@ class Core {
     this.connect();
   }
 
-  /** The network is back: a pause is over, and a connection is asked whether it still lives. */
+  /**
+   * The network may have changed, or the machine slept: a connection is asked at once whether it
+   * lives. A pause gives way to a short one, but not where it is the server's wish; and not twice
+   * within `stableMs`, for a network that comes and goes.
+   */
   wake() {
-    if (this.link === "waiting") this.connect();
-    if (this.link === "open") this.pingAt = Math.min(this.pingAt, this.now);
+    this.asked = true;
+    const {link, now} = this;
+    if (link === "open") {
+      if (this.deadAt === NEVER) this.transmit({type: "ping"});
+      this.pingAt = NEVER;
+      this.deadAt = Math.min(this.deadAt, now + this.bounds.wakeTimeoutMs);
+    } else if (link === "waiting" || (link === "renewing" && !this.refreshing)) {
+      if (this.putOff || now - this.wokenAt < this.bounds.stableMs) return;
+      Object.assign(this, {wokenAt: now, failures: 0, refreshFailures: 0});
+      const pause = this.backoff(0);
+      if (link === "waiting") this.comeBack(Math.min(this.retryAt - now, pause));
+      else this.refreshAt = Math.min(this.refreshAt, now + pause);
+    } else if (!["connecting", "renewing"].includes(link)) {
+      this.woken(false);
+    }
+  }
+
+  woken(alive) {
+    if (this.asked) this.effect("woken", {alive});
+    this.asked = false;
   }
 
   close() {
@@ -434,8 +467,24 @@ class Core {
   refreshed(number, {token, expiresAt}) {
     if (!this.endRefresh(number)) return;
     this.credentials({token, expiresAt});
-    if (this.link === "open" && token) this.transmit({type: "refresh", token});
-    if (this.link === "renewing") this.comeBack(this.backoff(this.failures), 4401);
+    if (this.link === "renewing") {
+      this.link = "waiting";
+      if (this.failures === 0) this.connect();
+      else this.comeBack(this.backoff(this.failures));
+    } else if (this.link === "open") {
+      if (token && !this.cookie) this.transmit({type: "refresh", token});
+      else if (this.cookie && expiresAt !== undefined) this.handOver();
+    }
+  }
+
+  /** A socket ends with the token that opened it. What a cookie has cannot be shown to an open one,
+   * so another takes its place while there is time. */
+  handOver() {
+    if (this.now - this.openedAt >= this.bounds.stableMs) this.failures = 0;
+    this.hangUp();
+    this.offline();
+    this.link = "waiting";
+    this.connect();
   }
 
   credentials({token, expiresAt}) {
@@ -458,6 +507,7 @@ class Core {
   notRefreshed(number, error) {
     if (!this.endRefresh(number)) return undefined;
     if (error.status === 401) return this.deny(error);
+    this.putOff = error.retryAfter !== undefined;
     this.refreshAt = this.now + this.pauseAfter(this.refreshFailures, error);
     this.refreshFailures += 1;
     return undefined;
@@ -467,6 +517,7 @@ class Core {
   unauthorized() {
     if (this.renewed) return this.deny(new ParlorError("unauthorized", "sign in again"));
     this.renewed = true;
+    this.putOff = false;
     this.setLink("renewing");
     return this.renew();
   }
@@ -1226,7 +1277,7 @@ export class Parlor extends Emitter {
   #ownCalls = 0;
   #turns = []; // What lets the next of them go on.
   #closing = new AbortController();
-  #online = () => this.#step("wake");
+  #waking = null; // What `wake` promised.
 
   static signUp(url, credentials, options) {
     return enter(url, "/signup", credentials, options);
@@ -1249,7 +1300,6 @@ export class Parlor extends Emitter {
     const date = () => (this.#timers.date ? this.#timers.date() : this.#timers.now());
     const core = {token, expiresAt, cookie, userId: userId ?? user?.userId, bounds, random, date};
     this.#core = new Core({...core, prefix: prefixOf(given)});
-    globalThis.addEventListener?.("online", this.#online);
   }
 
   get state() { return this.#core.link; }
@@ -1306,10 +1356,19 @@ export class Parlor extends Emitter {
     this.#step("useToken", token, expiresAt);
   }
 
+  wake() {
+    if (!this.#waking) {
+      this.#waking = {};
+      this.#waking.promise = new Promise((resolve) => { this.#waking.resolve = resolve; });
+    }
+    const {promise} = this.#waking;
+    this.#step("wake");
+    return promise;
+  }
+
   watch() { this.#step("watch"); }
 
   close() {
-    globalThis.removeEventListener?.("online", this.#online);
     this.#step("close");
     this.#closing.abort(new ParlorError("closed", "this client was closed"));
   }
@@ -1427,8 +1486,14 @@ export class Parlor extends Emitter {
       case "end": return room.face[FACE].end(rest.error);
       case "interrupt": return room.face[FACE].interrupt(rest.error);
       case "recovered": return room.face[FACE].recovered();
+      case "woken": return this.#wokeUp(rest.alive);
       default: return this.#tell(room, rest.type, rest.detail);
     }
+  }
+
+  #wokeUp(alive) {
+    this.#waking?.resolve(alive);
+    this.#waking = null;
   }
 
   #tell(room, type, detail) {

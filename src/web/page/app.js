@@ -41,12 +41,16 @@ function leave(why) {
 
 /** The cookie is not to be seen from here, so the server is asked whose it is. */
 async function start() {
-  const parlor = new Parlor(location.origin, {cookie: true});
+  const cookie = true;
+  const parlor = new Parlor(location.origin, {cookie});
+  // A socket lives as long as its token: one that is opened with a new one need not be replaced
+  // soon. Without, the client renews it by itself.
+  const renewed = parlor.request("POST", "/refresh").catch(() => ({}));
   try {
-    await parlor.me();
-    enter(parlor);
+    const user = await parlor.me();
+    const {expiresAt} = await renewed;
+    enter(new Parlor(location.origin, {cookie, user, expiresAt}));
   } catch (error) {
-    parlor.close();
     $("unreachable").hidden = error.status === 401;
     if (error.status === 401) signIn.show({room: roomInPath()});
     else setTimeout(() => { if (!session) start(); }, error.retryAfter ?? RETRY_MS);

@@ -58,7 +58,7 @@ export class Conversation {
     this.info = info;
     this.#count = page.count;
     this.#head = page.head;
-    this.#feed.timeline.reset(stored(page));
+    this.#feed.timeline.reset(page);
     this.#feed.freshFrom = unread > 0 ? page.messages.at(-unread)?.seq : undefined;
     this.#join(page.messages.at(-1)?.seq ?? page.head);
     this.#hooks.onOpened(info);
@@ -102,8 +102,7 @@ export class Conversation {
       this.#adoptUnsent();
     });
     on("state", ({state}) => {
-      // Who is there is not known while we are not.
-      if (state === "joining") presence(null);
+      if (state === "joining" && this.#parlor.state !== "connecting") this.absent();
       this.#hooks.onState(state);
     });
     on("retract", (range) => this.#retract(range));
@@ -111,8 +110,7 @@ export class Conversation {
     on("presence", () => presence(room, this.#me));
     on("typing", ({userId, username}) => this.#typing.heard(userId, username));
     on("sending", (sent) => feed.sending(sent));
-    on("heard", ({id}) => feed.state(id, "heard"));
-    on("ack", ({id}) => feed.state(id, "safe"));
+    on("ack", ({seq}) => feed.storedUpTo(seq));
     on("refused", (refusal) => feed.refused(refusal));
     on("restored", () => this.#adoptUnsent());
     on("left", ({reason, error}) => this.#hooks.onLost(reason ?? error?.code));
@@ -133,6 +131,8 @@ export class Conversation {
     const follows = scroller.atEnd && document.visibilityState === "visible";
     this.#typing.stopped(message.userId);
     if (message.seq > this.#head) this.#count += 1;
+    // Where nothing is heard before the disk has it.
+    if (this.info.delivery === "committed") this.#feed.timeline.storedUpTo(message.seq);
     const shown = timeline.hear(message, scroller.atEnd);
     if (!shown && message.id !== undefined) this.#feed.heardElsewhere(message.id);
     if (message.userId !== this.#me.userId) {
@@ -178,6 +178,17 @@ export class Conversation {
     if (this.#feed.timeline.live) this.#feed.draw();
     else this.newest();
     return true;
+  }
+
+  /** Who is there is not known while we are not. Not told while a connection hands over to another:
+   * that is over in a moment. */
+  absent() {
+    presence(null);
+  }
+
+  /** Everything that was said in this room up to this seq is on disk. */
+  storedUpTo(roomId, seq) {
+    if (this.#room && roomId === this.info.roomId) this.#feed.storedUpTo(seq);
   }
 
   typing() {
@@ -231,7 +242,7 @@ export class Conversation {
     const [opening, room] = [this.#opening, this.#room];
     let failed = false;
     try {
-      const page = stored(await room.history(query));
+      const page = await room.history(query);
       if (opening !== this.#opening) return;
       take(page);
       this.#feed.draw();
@@ -276,10 +287,4 @@ export class Conversation {
     if (!this.#room) return;
     this.#feed.draw();
   }
-}
-
-/** Only what is on disk is in a page. */
-function stored(page) {
-  for (const message of page.messages) message.stored = true;
-  return page;
 }

@@ -21,7 +21,6 @@ export class Feed {
   #list = $("messages");
   #items = new Map(); // By seq.
   #pending = new Map(); // By id: {message, item, refused}
-  #states = new Map(); // Of own messages of this page, by id.
   #onScroll;
   #onEdit;
   #frame = 0;
@@ -35,7 +34,7 @@ export class Feed {
   clear() {
     this.timeline = new Timeline(WINDOW);
     this.freshFrom = undefined;
-    for (const known of [this.#items, this.#pending, this.#states]) known.clear();
+    for (const known of [this.#items, this.#pending]) known.clear();
     this.#list.replaceChildren();
     this.scroller.atEnd = true;
   }
@@ -48,7 +47,6 @@ export class Feed {
     const {userId, username} = this.#me;
     const said = {id, userId, username, message, at: Date.now()};
     const item = messageItem(said, true);
-    this.#states.set(id, "sending");
     this.#pending.set(id, {message: said, item});
     this.later();
   }
@@ -63,9 +61,9 @@ export class Feed {
     return refused.map(({message}) => message.message);
   }
 
-  state(id, state) {
-    if (!this.#states.has(id)) return;
-    this.#states.set(id, state);
+  /** Everything up to this seq is on disk. */
+  storedUpTo(seq) {
+    this.timeline.storedUpTo(seq);
     this.later();
   }
 
@@ -81,7 +79,6 @@ export class Feed {
       discard();
       this.#onEdit(entry.message.message);
     };
-    this.#states.set(id, "refused");
     refuse(entry.item, reason(error), {edit, discard});
     this.later();
   }
@@ -118,12 +115,18 @@ export class Feed {
     for (const {message, item} of shown) {
       const isFirstNew = message.seq !== undefined && message.seq === this.freshFrom;
       stand(item, standing(previous, message), {at: message.at, isFirstNew});
-      const state = this.#states.get(message.id) ?? (message.stored ? "safe" : undefined);
-      if (state && message.userId === this.#me.userId) mark(item, state);
+      if (message.userId === this.#me.userId) this.#mark(item, message);
       previous = message;
     }
     const hidden = waiting.length - Math.min(waiting.length, PENDING);
     $("waiting").textContent = hidden > 0 ? say("talk.waiting", {count: hidden}) : "";
+  }
+
+  /** Also of what this person says elsewhere, of which no ack comes here. */
+  #mark(item, message) {
+    const isPlaced = message.seq !== undefined;
+    const waits = this.#pending.get(message.id)?.refused ? "refused" : "sending";
+    mark(item, isPlaced ? this.timeline.isSafe(message) ? "safe" : "heard" : waits);
   }
 
   /** One that was pending keeps its item, so that nothing moves when it gets its place. */

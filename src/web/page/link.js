@@ -16,27 +16,25 @@ export class Link {
   #ticker;
   #retryAt = 0;
   #wasBroken = false;
-  #offs;
+  #isDoubted = false; // While the device says one thing and the connection another.
+  #ended = new AbortController();
 
   constructor(parlor) {
     this.#parlor = parlor;
-    const again = () => this.#show();
-    const off = parlor.on("state", (state) => this.#changed(state));
-    const button = $("link-now");
-    const act = () => this.#act();
-    button.addEventListener("click", act);
-    addEventListener("online", again);
-    addEventListener("offline", again);
-    this.#offs = () => {
-      off();
-      button.removeEventListener("click", act);
-      removeEventListener("online", again);
-      removeEventListener("offline", again);
-    };
+    const {signal} = this.#ended;
+    signal.addEventListener("abort", parlor.on("state", (state) => this.#changed(state)));
+    $("link-now").addEventListener("click", () => this.#act(), {signal});
+    for (const hint of ["online", "offline"]) {
+      addEventListener(hint, () => this.#hinted(), {signal});
+    }
+    // A machine that slept may have lost its connection without a word.
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") parlor.wake();
+    }, {signal});
   }
 
   stop() {
-    this.#offs();
+    this.#ended.abort();
     clearTimeout(this.#timer);
     clearInterval(this.#ticker);
     this.#tell(null);
@@ -46,6 +44,16 @@ export class Link {
   room(state) {
     this.#room = state;
     this.#soon();
+  }
+
+  /** What the device says of the network is told at once, and counts until the server is heard. */
+  async #hinted() {
+    this.#isDoubted = !navigator.onLine;
+    const known = this.#parlor.wake();
+    this.#show();
+    await known;
+    this.#isDoubted = false;
+    if (!this.#ended.signal.aborted) this.#show();
   }
 
   #act() {
@@ -83,6 +91,7 @@ export class Link {
 
   #key() {
     const {state} = this.#state;
+    if (state === "open" && this.#isDoubted) return "doubted";
     if (state === "open") return this.#room === "catching-up" ? "catchingUp" : null;
     if (state === "failed") return "failed";
     if (!["waiting", "connecting", "renewing"].includes(state)) return null;

@@ -70,8 +70,10 @@ export class Session {
     parlor.on("rooms", (news) => {
       this.#reads.belongTo(parlor.log);
       this.#rooms.take(news);
+      for (const {roomId, head} of news.rooms) this.#conversation.storedUpTo(roomId, head);
     });
     parlor.on("state", ({state}) => {
+      if (!["open", "connecting"].includes(state)) this.#conversation.absent();
       if (state === "open" && $("app").dataset.panel === "failed") this.show(this.#address);
       if (state === "unauthorized") this.#end(onEnd, say("signin.ended"));
     });

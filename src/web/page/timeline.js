@@ -17,11 +17,26 @@ export class Timeline {
     this.#size = size;
   }
 
+  /** The last seq that is known to be on disk, and with it everything before it. */
+  #stored = 0;
+
   get first() { return this.messages[0]?.seq; }
   get last() { return this.messages.at(-1)?.seq; }
 
+  /** Everything up to this seq is on disk, as somebody told who knows. */
+  storedUpTo(seq) {
+    this.#stored = Math.max(this.#stored, seq ?? 0);
+  }
+
+  /** What is known of a message that has its place: a crash of the server may yet lose what was
+   * only heard. */
+  isSafe({seq}) {
+    return seq <= this.#stored;
+  }
+
   /** Begins anew with the newest page. */
-  reset({messages, hasMore}) {
+  reset({messages, hasMore, head}) {
+    this.storedUpTo(head);
     this.messages = messages.slice(-this.#size);
     this.atBeginning = !hasMore && messages.length <= this.#size;
     this.#attach();
@@ -29,7 +44,8 @@ export class Timeline {
   }
 
   /** A page of what came before the first one. */
-  prepend({messages, hasMore}) {
+  prepend({messages, hasMore, head}) {
+    this.storedUpTo(head);
     const older = messages.filter(({seq}) => this.first === undefined || seq < this.first);
     this.messages = [...older, ...this.messages];
     this.atBeginning = !hasMore;
@@ -39,7 +55,8 @@ export class Timeline {
   }
 
   /** A page of what came after the last one. */
-  append({messages, hasMore}) {
+  append({messages, hasMore, head}) {
+    this.storedUpTo(head);
     if (this.live) return;
     const last = this.last ?? 0;
     this.messages.push(...messages.filter(({seq}) => seq > last));

@@ -109,6 +109,7 @@ const en = {
   },
   link: {
     offline: "You are offline. What you write is kept and sent later.",
+    doubted: "Your device says that it is offline. Asking the server…",
     connecting: "Connecting…",
     waiting: "No connection. What you write is kept and sent later.",
     countdown: "Trying again in {seconds} s",

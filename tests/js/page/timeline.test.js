@@ -141,3 +141,24 @@ test("whatever is done, it is bounded and has no gap", () => {
     }
   }
 });
+
+// What a person says on another device was shown without a mark for as long as the room was open.
+test("what is heard is safe once somebody tells that the disk has it, or something after it", () => {
+  const log = new Log();
+  const [first] = log.say(10);
+  const timeline = new Timeline(20);
+  assert.equal(timeline.isSafe(first), false);
+  timeline.reset({...log.page({limit: 5}), head: 10});
+  assert.equal(timeline.isSafe(first), true);
+  const heard = log.say(2);
+  for (const message of heard) timeline.hear(message, true);
+  const safe = () => heard.map((message) => timeline.isSafe(message));
+  assert.deepEqual(safe(), [false, false]);
+  timeline.storedUpTo(11);
+  assert.deepEqual(safe(), [true, false]);
+  timeline.storedUpTo(undefined);
+  timeline.storedUpTo(4);
+  assert.deepEqual(safe(), [true, false], "it is never taken back");
+  timeline.prepend({...log.page({before: 6, limit: 5}), head: 12});
+  assert.deepEqual(safe(), [true, true]);
+});
