@@ -28,7 +28,8 @@ export class Feed {
   constructor(me, {onScroll, onEdit}, signal) {
     this.#me = me;
     [this.#onScroll, this.#onEdit] = [onScroll, onEdit];
-    this.scroller = new Scroller($("log"), this.#list, onScroll, signal);
+    const hooks = {onScroll, isLive: () => this.timeline.live};
+    this.scroller = new Scroller($("log"), this.#list, hooks, signal);
   }
 
   clear() {

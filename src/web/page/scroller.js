@@ -4,15 +4,19 @@
 const NEAR_END_PX = 48;
 
 export class Scroller {
-  /** Whether the end is in view, and is to stay so. */
+  /** Whether the newest is in view, and is to stay so. */
   atEnd = true;
   #box;
   #list;
+  #isLive;
   #frame = 0;
 
-  /** `onScroll` is called at most once a frame, also when the box changes its size. */
-  constructor(box, list, onScroll, signal) {
-    [this.#box, this.#list] = [box, list];
+  /**
+   * `isLive()` tells whether the list ends with the newest: else its end is a place like others.
+   * `onScroll` is called at most once a frame, also when the box changes its size.
+   */
+  constructor(box, list, {isLive, onScroll}, signal) {
+    [this.#box, this.#list, this.#isLive] = [box, list, isLive];
     const later = () => {
       this.#frame ||= requestAnimationFrame(() => {
         this.#frame = 0;
@@ -20,7 +24,7 @@ export class Scroller {
       });
     };
     box.addEventListener("scroll", () => {
-      this.atEnd = this.#distanceToEnd() <= NEAR_END_PX;
+      this.#look();
       later();
     }, {passive: true, signal});
     const resized = new ResizeObserver(() => {
@@ -60,9 +64,13 @@ export class Scroller {
       return;
     }
     const kept = seen.find(({node}) => node.isConnected);
-    if (!kept) return;
-    const moved = kept.node.getBoundingClientRect().top - kept.top;
+    const moved = kept ? kept.node.getBoundingClientRect().top - kept.top : 0;
     if (moved !== 0) this.#box.scrollTop += moved;
+    this.#look();
+  }
+
+  #look() {
+    this.atEnd = this.#isLive() && this.#distanceToEnd() <= NEAR_END_PX;
   }
 
   #distanceToEnd() {

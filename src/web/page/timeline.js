@@ -1,6 +1,10 @@
 // Which of a room's messages are shown: a window over its log, of bounded size, that moves through
 // any length of history and can be attached to its live end. No document, no network.
 
+/** Of the window, by what was said meanwhile: more, and what is being read would be let go. It comes
+ * in pages then. */
+const MOST_ADDED = 0.25;
+
 export class Timeline {
   /** Oldest first, without a gap between them. */
   messages = [];
@@ -60,7 +64,9 @@ export class Timeline {
     if (this.live) return;
     const last = this.last ?? 0;
     this.messages.push(...messages.filter(({seq}) => seq > last));
-    if (!hasMore) this.#attach();
+    const newest = this.last ?? 0;
+    this.#heard = this.#heard.filter(({seq}) => seq > newest);
+    if (!hasMore && this.#heard.length <= this.#size * MOST_ADDED) this.#attach();
     this.#trimStart();
   }
 

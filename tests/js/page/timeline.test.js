@@ -87,6 +87,23 @@ test("too much said meanwhile makes no gap", () => {
   assert.deepEqual(seqs(timeline), range(51, 70));
 });
 
+// Once all that was said while the last page was on its way came at once and drove out what was in
+// view, so that whoever read there was carried off.
+test("what is being read is not let go for much that was said while a page was on its way", () => {
+  const log = new Log();
+  log.say(80);
+  const timeline = new Timeline(40);
+  timeline.reset(log.page({limit: 40}));
+  while (timeline.live) timeline.prepend(log.page({before: timeline.first, limit: 10}));
+  const page = log.page({after: timeline.last, limit: 50});
+  const read = timeline.last;
+  for (const message of log.say(40)) timeline.hear(message, false);
+  timeline.append(page);
+  assert.ok(seqs(timeline).includes(read));
+  while (!timeline.live) timeline.append(log.page({after: timeline.last, limit: 10}));
+  assert.deepEqual(seqs(timeline), range(81, 120));
+});
+
 test("nothing that is being read is let go for what is said", () => {
   const log = new Log();
   log.say(20);
