@@ -1294,7 +1294,7 @@ export class Parlor extends Emitter {
     const bounds = boundsOf(given);
     this.user = user;
     this.#http = httpOf(url, cookie, given);
-    this.#timers = given.timers ?? systemTimers;
+    this.#timers = this.#http.timers;
     this.#store = given.store === undefined ? defaultStore() : given.store;
     const {random = Math.random} = given;
     const date = () => (this.#timers.date ? this.#timers.date() : this.#timers.now());
@@ -1689,12 +1689,13 @@ function httpOf(url, cookie, options) {
   }
   if (!/^https?:/.test(absolute?.href)) throw invalid("url", "must begin with http: or https:");
   const base = `${absolute.origin}${absolute.pathname}`.replace(/\/+$/, "");
-  return {base, cookie, fetch: options.fetch ?? ((...call) => fetch(...call))};
+  const {timers = systemTimers} = options;
+  return {base, cookie, timers, fetch: options.fetch ?? ((...call) => fetch(...call))};
 }
 
 const pathOf = (address) => `/rooms/${encodeURIComponent(address)}`;
 
-async function call({base, cookie, fetch}, method, path, details) {
+async function call({base, cookie, timers, fetch}, method, path, details) {
   const {query = {}, body, token, bounds, closing} = details;
   const url = new URL(`${base}/api/v1${path}`);
   for (const [name, value] of Object.entries(query)) {
@@ -1705,7 +1706,7 @@ async function call({base, cookie, fetch}, method, path, details) {
   const stop = new AbortController();
   const close = () => stop.abort(closing.reason);
   const late = () => stop.abort(new Error("no answer in time"));
-  const timer = setTimeout(late, Math.min(bounds.requestTimeoutMs, TIMER_MAX_MS));
+  const timer = timers.set(late, Math.min(bounds.requestTimeoutMs, TIMER_MAX_MS));
   closing?.addEventListener("abort", close);
   const credentials = cookie ? "same-origin" : "omit";
   const {signal} = stop;
@@ -1720,7 +1721,7 @@ async function call({base, cookie, fetch}, method, path, details) {
     const message = `the server cannot be reached: ${cause.message}`;
     throw new ParlorError("network", message, {cause, retryable: true});
   } finally {
-    clearTimeout(timer);
+    timers.clear(timer);
     closing?.removeEventListener("abort", close);
   }
 }
