@@ -9,6 +9,8 @@
 //!     --default-background-color=0E6657FF --screenshot=src/web/page/touch-icon.png \
 //!     "file://$PWD/src/web/page/icon.svg"
 //! ```
+//!
+//! and then reduces it to a palette of 16 colours, which is a quarter of the size.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
