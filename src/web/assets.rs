@@ -1,6 +1,6 @@
-//! The files that browsers get: embedded, compressed when they are first asked for, and told apart by
-//! a hash of what they contain. The page's own scripts and style go without their comments, which
-//! are a sixth of them; their lines stay where they are. Everything else goes as it is written.
+//! The files that browsers get: embedded, compressed when they are first asked for, and told apart
+//! by a hash of what they contain. The page's own scripts and style go without their comments,
+//! which are a sixth of them; their lines stay where they are. The rest goes as it is written.
 //!
 //! `touch-icon.png` is `icon.svg`, for home screens that take no drawings. Whoever changes the
 //! drawing makes it again, on the ground that fills its round corners:

@@ -3,25 +3,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import {Kept} from "./kept.js";
 import {World, codeOf, record, settled} from "./world.js";
-
-/** As `indexedDbStore`, in memory: each account on each server has its own. */
-class Kept {
-  all = new Map();
-
-  of(scope) {
-    if (!this.all.has(scope)) this.all.set(scope, new Map());
-    return this.all.get(scope);
-  }
-
-  get texts() {
-    return [...this.all.values()].flatMap((kept) => [...kept.values()].map(({text}) => text));
-  }
-
-  async load(scope) { return [...this.of(scope).values()]; }
-  async save(scope, entry) { this.of(scope).set(entry.key, structuredClone(entry)); }
-  async remove(scope, key) { this.of(scope).delete(key); }
-}
 
 /** A client that has said something to log-1 and was closed before it was on disk. */
 async function saidAndClosed(store) {
