@@ -1,6 +1,7 @@
 // When it connects, gives up, comes back, and with which token.
 
 import assert from "node:assert/strict";
+import {webcrypto} from "node:crypto";
 import test from "node:test";
 
 import {Parlor, ParlorError} from "../../src/web/library/parlor.js";
@@ -509,8 +510,9 @@ test("what cannot work is refused by name", () => {
 
 test("it works in insecure contexts and leaves no globals behind", async () => {
   const before = Reflect.ownKeys(globalThis).length;
-  const secure = Object.getOwnPropertyDescriptor(crypto.constructor.prototype, "randomUUID");
-  delete crypto.constructor.prototype.randomUUID;
+  const secure = Object.getOwnPropertyDescriptor(globalThis, "crypto");
+  const getRandomValues = (bytes) => webcrypto.getRandomValues(bytes);
+  Object.defineProperty(globalThis, "crypto", {value: {getRandomValues}, configurable: true});
   try {
     const world = new World();
     const {room} = world.joined({idPrefix: undefined});
@@ -518,7 +520,7 @@ test("it works in insecure contexts and leaves no globals behind", async () => {
     said.catch(() => {});
     assert.match(said.id, /^[a-z0-9]{8}-00000001$/);
   } finally {
-    Object.defineProperty(crypto.constructor.prototype, "randomUUID", secure);
+    Object.defineProperty(globalThis, "crypto", secure);
   }
   await settled();
   assert.equal(Reflect.ownKeys(globalThis).length, before);
