@@ -9,12 +9,12 @@ const PHRASES: [&str; 7] =
 
 /// Other products. They are named beside measured figures only: in `benches` and the README.
 const PRODUCTS: &str = "\
-    b~un u~websockets n~ats n~ginx n~chan c~entrifuge c~entrifugo s~ocket.io p~hoenix d~iscord \
+    u~websockets n~ats n~ginx n~chan c~entrifuge c~entrifugo s~ocket.io p~hoenix d~iscord \
     s~lack m~atrix m~attermost z~ulip r~ocket.chat t~igerbeetle r~abbitmq k~afka e~jabberd \
     p~rosody s~oketi m~osquitto t~eamspeak w~hatsapp s~upabase f~irebase";
 
-/// What a client may be written in; the server's code has no business with it.
-const RUNTIMES: &str = "n~ode.js n~odejs n~pm";
+/// What runs clients, the library's too; the server's code has no business with it.
+const RUNTIMES: &str = "n~ode.js n~odejs n~pm b~un";
 
 pub fn check(source: &Source) -> Vec<Finding> {
     let mut words: Vec<String> = Vec::new();
@@ -93,6 +93,8 @@ mod tests {
     #[test]
     fn the_server_knows_no_other_runtime() {
         assert_eq!(found("src/a.rs", "as N~ode.js does").len(), 1);
-        assert_eq!(found("README.md", "n~pm and N~ode.js"), [""; 0]);
+        for client in ["README.md", "src/web/library/README.md", "tests/js/package.json"] {
+            assert_eq!(found(client, "n~pm, B~un and N~ode.js"), [""; 0]);
+        }
     }
 }
