@@ -179,6 +179,8 @@ fn whoever_is_too_far_behind_is_closed_and_nobody_else() {
     assert_eq!(watchers.state().by_change.len(), 3);
     round(&watchers, &truth);
     assert_eq!(slow.connection.closed().now_or_never(), Some(CloseCode::Stalled));
+    // Once it told only of the silent.
+    assert!(CloseCode::Stalled.reason().contains("behind"));
     assert!(quick.connection.closed().now_or_never().is_none());
 }
 
