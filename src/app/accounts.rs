@@ -38,6 +38,8 @@ pub struct SignUpRequest {
     pub password: Password,
     pub display_name: Option<DisplayName>,
     pub setup_code: Option<SetupCode>,
+    /// Whether it may make the first account where that takes no code.
+    pub may_be_first: bool,
 }
 
 /// The name is as it was typed: one that no account can have is a wrong name, not a fault.
@@ -93,7 +95,10 @@ impl App {
             username: request.username,
             display_name,
             password_hash,
-            may_be_first: self.may_be_first(request.setup_code.as_ref()),
+            may_be_first: match &self.settings.setup_code {
+                Some(code) => request.setup_code.is_some_and(|given| code.matches(&given)),
+                None => request.may_be_first,
+            },
             session,
             created_at: now,
             expires_at: now.saturating_add(self.token_millis()),
@@ -103,9 +108,7 @@ impl App {
             Ok(user) => user,
             Err(SignUpRefused::UsernameTaken) => return Err(Refusal::UsernameTaken),
             Err(SignUpRefused::NotFirst) => {
-                let rule = "must be the code that the server printed at its start: the first \
-                            account needs it";
-                return Err(Invalid::field("setupCode", rule).into());
+                return Err(Invalid::field("setupCode", self.rule_of_first()).into());
             }
         };
         tracing::info!(user = %user.user_id, "an account was made");
@@ -113,9 +116,14 @@ impl App {
         Ok(SignedIn { user, token })
     }
 
-    fn may_be_first(&self, given: Option<&SetupCode>) -> bool {
-        let Some(code) = &self.settings.setup_code else { return true };
-        given.is_some_and(|given| code.matches(given))
+    /// What it takes to make the first account, which is the admin.
+    fn rule_of_first(&self) -> &'static str {
+        if self.settings.setup_code.is_some() {
+            "must be the code that the server printed at its start: the first account needs it"
+        } else {
+            "there is none, and the first account is made on the server's own machine, under \
+             localhost; for others to make it, start the server with public_url, and it prints one"
+        }
     }
 
     pub async fn sign_in(

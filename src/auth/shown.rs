@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use super::Origins;
+use crate::domain::{WebOrigin, is_loopback_host};
 
 /// The cookie that holds a session's token.
 pub const SESSION_COOKIE: &str = "parlor_session";
@@ -34,6 +35,11 @@ impl<'a> Header<'a> {
     pub fn text(self) -> Option<&'a str> {
         if let Self::One(value) = self { std::str::from_utf8(value).ok() } else { None }
     }
+
+    /// The page that an `Origin` names, if it names one.
+    pub(super) fn web_origin(self) -> Option<WebOrigin> {
+        self.text().and_then(WebOrigin::parse)
+    }
 }
 
 /// What a request says about who asks, and from where.
@@ -48,7 +54,13 @@ pub struct Facts<'a> {
     pub query: Option<&'a str>,
     /// Whether all it can do is read: a GET or HEAD, and no socket.
     pub reads: bool,
+    /// Whether somebody on the way says to have passed it on.
+    pub passed_on: bool,
 }
+
+/// Headers by which proxies say so.
+const PASSED_ON: [&str; 5] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 
 impl<'a> Facts<'a> {
     /// `header`: all values of the header of this name.
@@ -66,7 +78,19 @@ impl<'a> Facts<'a> {
             host: one("host"),
             query,
             reads,
+            passed_on: PASSED_ON.iter().any(|name| one(name) != Header::Absent),
         }
+    }
+
+    /// Whether it is from the machine that the server runs on, by all that it says: under one of
+    /// that machine's own names, from no page under another, and passed on by nobody.
+    #[must_use]
+    pub fn are_from_here(&self) -> bool {
+        let page_is_here = match self.origin {
+            Header::Absent => true,
+            origin => origin.web_origin().is_some_and(|origin| origin.is_loopback()),
+        };
+        page_is_here && self.host.text().is_some_and(is_loopback_host) && !self.passed_on
     }
 }
 
@@ -160,6 +184,7 @@ mod tests {
         host: Header::One(b"chat.example.org"),
         query: None,
         reads: true,
+        passed_on: false,
     };
 
     fn shown(facts: Facts<'_>) -> Option<Shown<'_>> {
@@ -236,5 +261,42 @@ mod tests {
         assert_eq!(shown(both("Basic abc")), None);
         let in_query = Facts { query: Some("token=given"), ..both("") };
         assert_eq!(shown(Facts { authorization: Header::Absent, ..in_query }), Some(given));
+    }
+
+    /// Once only the listener's address was looked at, which says nothing about who stands behind a
+    /// proxy on the same machine, or which page a browser there shows.
+    #[test]
+    fn what_is_from_here_says_so_in_every_way() {
+        let said = |host: &str, further: &[(&str, &str)]| {
+            let header = |name: &str| {
+                let host = (name == "host").then_some(host);
+                let further = further.iter().find(|(header, _)| *header == name);
+                host.or(further.map(|(_, value)| *value)).map(str::as_bytes)
+            };
+            Facts::gather(header, None, false).are_from_here()
+        };
+        for (host, origin) in [
+            ("localhost:8080", "http://localhost:8080"),
+            ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("[::1]:8080", "http://[::1]:8080"),
+        ] {
+            assert!(said(host, &[]), "{host}");
+            assert!(said("localhost", &[("origin", origin)]), "{origin}");
+        }
+        for host in ["chat.example.org", "evil.example:8080", "192.168.1.5:8080", ""] {
+            assert!(!said(host, &[]), "{host}");
+        }
+        let here = "127.0.0.1:8080";
+        for further in [
+            &[("origin", "https://chat.example.org")][..],
+            &[("origin", "null")],
+            &[("forwarded", "for=192.0.2.1")],
+            &[("via", "1.1 proxy")],
+            &[("x-forwarded-for", "127.0.0.1")],
+            &[("x-forwarded-host", "localhost")],
+            &[("x-real-ip", "192.0.2.1")],
+        ] {
+            assert!(!said(here, further), "{further:?}");
+        }
     }
 }

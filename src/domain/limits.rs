@@ -207,8 +207,7 @@ pub const WATCH_ROOMS: usize = 200;
 /// Changes of the list of rooms are gathered this long.
 pub const WATCH_GATHER: Duration = Duration::from_secs(1);
 /// Changed rooms of which somebody who watches has still to be told, and as many again while they
-/// are being told; past it, whoever is furthest
-/// behind is closed with 4408.
+/// are being told; past it, whoever is furthest behind is closed with 4408.
 pub const WATCH_CHANGES: usize = 262_144;
 /// Watchers that are told before everybody else on the thread has a turn.
 pub const WATCH_TURN: usize = 64;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Http;
-use super::cookie::{Cookies, SetCookie};
+use super::cookie::{Comer, Cookies, SetCookie};
 use super::extract::{Asker, Body, FromFields, PeerAddr, finish, text};
 use super::problem::Problem;
 use crate::app::{self, ChangePasswordRequest, SetupCode, SignInRequest, SignUpRequest};
@@ -216,14 +216,20 @@ fn give(
 pub(super) async fn sign_up(
     State(http): State<Http>,
     peer: PeerAddr,
-    cookies: Cookies,
+    comer: Comer,
     Body(body): Body<SignUp>,
 ) -> Result<(StatusCode, SetCookie, Json<SignedIn>), Problem> {
     let SignUp { username, password, display_name, setup_code, cookie } = body;
-    cookies.admit(cookie)?;
-    let request = SignUpRequest { username, password, display_name, setup_code };
+    comer.admit(cookie)?;
+    let request = SignUpRequest {
+        username,
+        password,
+        display_name,
+        setup_code,
+        may_be_first: comer.may_be_first,
+    };
     let app::SignedIn { user, token } = http.app.sign_up(request, peer.ip()).await?;
-    let (set_cookie, token) = give(&http, token, cookie.then_some(cookies))?;
+    let (set_cookie, token) = give(&http, token, cookie.then_some(comer.cookies))?;
     Ok((StatusCode::CREATED, set_cookie, Json(SignedIn::new(user, token))))
 }
 
@@ -236,11 +242,11 @@ pub(super) async fn sign_up(
 pub(super) async fn sign_in(
     State(http): State<Http>,
     peer: PeerAddr,
-    cookies: Cookies,
+    comer: Comer,
     Body(body): Body<SignIn>,
 ) -> Result<(SetCookie, Json<SignedIn>), Problem> {
     let SignIn { username, password, cookie } = body;
-    cookies.admit(cookie)?;
+    comer.admit(cookie)?;
     let password = match password {
         Some(password) => password,
         None => nobodys_password()?,
@@ -251,7 +257,7 @@ pub(super) async fn sign_in(
         refusal => refusal.into(),
     });
     let app::SignedIn { user, token } = signed_in?;
-    let (set_cookie, token) = give(&http, token, cookie.then_some(cookies))?;
+    let (set_cookie, token) = give(&http, token, cookie.then_some(comer.cookies))?;
     Ok((set_cookie, Json(SignedIn::new(user, token))))
 }
 

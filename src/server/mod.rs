@@ -20,8 +20,8 @@ use crate::app::{self, App, SetupCode, Signup};
 use crate::auth::{Origins, RandomError, random};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::Millis;
 use crate::domain::limits::{HTTP_CONNECTIONS, STOP_DEADLINE};
+use crate::domain::{Millis, WebOrigin};
 use crate::http::{self, Readiness, Streams};
 use crate::hub::{Hub, News, NewsReceiver};
 use crate::metrics::Metrics;
@@ -73,7 +73,7 @@ pub enum FirstAccount {
     Exists,
     /// Nobody may sign up, and nobody has.
     Closed,
-    /// Whoever signs up first has it.
+    /// Whoever signs up first, on this machine, has it.
     Open,
     /// Whoever signs up first with this code has it.
     SetupCode(String),
@@ -140,14 +140,19 @@ impl Server {
         let thread = thread.map_err(StartError::Thread)?;
         let untold = CancellationToken::new();
         let commits = tokio::spawn(take_in(commits, untold.clone().drop_guard()));
-        let first_account = first_account(&opened, addr, config.auth.signup)?;
+        let public = config.public_url.as_ref();
+        let first_account = first_account(&opened, addr, public, config.auth.signup)?;
         let settings = app::Settings {
             limits,
             log: opened.log,
             signup: config.auth.signup,
             token_ttl: config.auth.token_ttl,
             delivery: config.rooms.delivery,
-            origins: Origins { public: config.public_url, allowed: config.allowed_origins },
+            origins: Origins {
+                public: config.public_url,
+                allowed: config.allowed_origins,
+                local: addr.ip().is_loopback(),
+            },
             setup_code: first_account.setup_code(),
         };
         let configured = config.auth.secret.map(|secret| secret.as_bytes().to_vec());
@@ -298,10 +303,12 @@ async fn open(options: StoreOptions) -> Result<(Writer, Reader, Opened), StartEr
 }
 
 /// Whoever can reach the server could make the first account, which is the admin; so where others
-/// than this machine's own users can, it takes a code that only its operator sees.
+/// than this machine's own users can, directly or by way of what stands in front of it, it takes a
+/// code that only its operator sees.
 fn first_account(
     opened: &Opened,
     addr: SocketAddr,
+    public: Option<&WebOrigin>,
     signup: Signup,
 ) -> Result<FirstAccount, RandomError> {
     if opened.has_accounts {
@@ -310,7 +317,7 @@ fn first_account(
     if signup == Signup::Closed {
         return Ok(FirstAccount::Closed);
     }
-    if addr.ip().is_loopback() {
+    if addr.ip().is_loopback() && public.is_none_or(WebOrigin::is_loopback) {
         return Ok(FirstAccount::Open);
     }
     Ok(FirstAccount::SetupCode(random::setup_code()?))
@@ -338,13 +345,26 @@ mod tests {
             has_accounts,
         };
         let (here, anywhere) = ("127.0.0.1:1".parse().unwrap(), "0.0.0.0:1".parse().unwrap());
-        let first_account =
-            |has_accounts, addr, signup| first_account(&opened(has_accounts), addr, signup);
+        let first_account = |has_accounts, addr, signup| {
+            super::first_account(&opened(has_accounts), addr, None, signup)
+        };
         assert_eq!(first_account(true, anywhere, Signup::Open), Ok(FirstAccount::Exists));
         assert_eq!(first_account(false, here, Signup::Open), Ok(FirstAccount::Open));
         assert_eq!(first_account(false, here, Signup::Closed), Ok(FirstAccount::Closed));
         let code = first_account(false, anywhere, Signup::Open).unwrap();
         assert!(matches!(code, FirstAccount::SetupCode(_)));
+        // Once a proxy on the same machine opened it to whoever came first.
+        for (public, needs_code) in [
+            ("http://localhost:8080", false),
+            ("http://127.0.0.1:8080", false),
+            ("https://chat.example.org", true),
+            ("http://192.168.1.5:8080", true),
+        ] {
+            let public = WebOrigin::parse(public);
+            let told =
+                super::first_account(&opened(false), here, public.as_ref(), Signup::Open).unwrap();
+            assert_eq!(matches!(told, FirstAccount::SetupCode(_)), needs_code, "{public:?}");
+        }
     }
 
     fn config(data: &std::path::Path) -> Config {

@@ -14,7 +14,8 @@ fn public(url: &'static str) -> impl FnOnce(&mut Config) {
 
 /// Signs ann up as a page does; gives `name=value` of the cookie.
 async fn sign_up(server: &Parlor, origin: &str) -> String {
-    let body = json!({"username": "ann", "password": PASSWORD, "cookie": true});
+    let mut body = json!({"username": "ann", "password": PASSWORD, "cookie": true});
+    body["setupCode"] = json!(server.setup_code);
     let request = server.api().request("POST", "/signup").json(&body);
     let answer = Api::send(request.header("origin", origin)).await;
     assert_eq!(answer.status, 201, "{:?}", answer.json);
@@ -103,6 +104,60 @@ async fn behind_a_proxy_the_public_url_decides() {
         let headers = format!("Origin: {other}\r\nCookie: {cookie}\r\n");
         assert_eq!(first(&server, "/ws", &headers).await, Err(4401), "{other}");
     }
+    server.stop().await;
+}
+
+/// Once such a page made the admin's account, and then its browser dropped the cookie: nobody could
+/// use it, and there was no other way in.
+#[tokio::test]
+async fn a_page_whose_browser_would_drop_the_cookie_makes_no_account() {
+    let server = Parlor::start_with(|config| {
+        config.listen = "0.0.0.0:0".parse().expect("an address");
+    })
+    .await;
+    let origin = format!("http://192.168.1.5:{}", server.addr.port());
+    let sign_up = |cookie, origin: &str| {
+        let body = json!({"username": "ann", "password": PASSWORD, "cookie": cookie,
+                          "setupCode": server.setup_code});
+        let request = server.api().request("POST", "/signup").json(&body);
+        Api::send(request.header("host", &origin[7..]).header("origin", origin))
+    };
+    let answer = sign_up(true, &origin).await;
+    assert_eq!((answer.status, answer.code()), (403, "forbidden"), "{:?}", answer.json);
+    let detail = answer.json["detail"].as_str().expect("a text");
+    assert!(detail.contains(&format!("public_url = \"{origin}\"")), "{detail}");
+    // There is no account yet: this one is the admin's. A page that keeps a token may make it.
+    let answer = sign_up(false, &origin).await;
+    assert_eq!((answer.status, &answer.json["user"]["role"]), (201, &json!("admin")));
+    let body = json!({"username": "ann", "password": PASSWORD, "cookie": true});
+    let sign_in = server.api().request("POST", "/signin").json(&body);
+    let sign_in = sign_in.header("host", &origin[7..]).header("origin", &origin);
+    assert_eq!(Api::send(sign_in).await.status, 403);
+    server.stop().await;
+}
+
+/// Once whoever came by way of a proxy on the same machine, or of a name that a page's owner had
+/// made lead to it, could have the admin's account.
+#[tokio::test]
+async fn the_first_account_of_a_server_for_one_machine_is_made_on_that_machine() {
+    let server = Parlor::start().await;
+    let body = json!({"username": "eve", "password": PASSWORD});
+    let asks = || server.api().request("POST", "/signup").json(&body);
+    for (name, value) in
+        [("host", "chat.example.org"), ("x-forwarded-for", "192.0.2.1"), ("origin", "null")]
+    {
+        let answer = Api::send(asks().header(name, value)).await;
+        assert_eq!((answer.status, answer.fields()), (422, vec!["setupCode"]), "{name}");
+    }
+    let rebound = asks().header("host", "evil.example").header("origin", "http://evil.example");
+    assert_eq!(Api::send(rebound).await.status, 403);
+    assert_eq!(Api::send(asks()).await.json["user"]["role"], "admin");
+    server.stop().await;
+
+    let server = Parlor::start_with(public("https://chat.example.org")).await;
+    let answer = Api::send(server.api().request("POST", "/signup").json(&body)).await;
+    assert_eq!((answer.status, answer.fields()), (422, vec!["setupCode"]));
+    sign_up(&server, "https://chat.example.org").await;
     server.stop().await;
 }
 

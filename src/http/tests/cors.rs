@@ -7,7 +7,10 @@ const APP: &str = "https://app.example.com";
 
 fn app() -> TestApp {
     let allowed = vec![WebOrigin::parse(APP).unwrap()];
-    TestApp::with(Options { origins: Origins { public: None, allowed }, ..Options::default() })
+    TestApp::with(Options {
+        origins: Origins { allowed, ..Origins::default() },
+        ..Options::default()
+    })
 }
 
 fn ask(method: Method, path: &str, origin: &str, asks_first: bool) -> Request<Body> {
