@@ -184,6 +184,27 @@ impl App {
         })
     }
 
+    /// The same for several, of which one may be worth something; gives that one too. Where more
+    /// are, of different sessions, none is: there is no telling whose the request is.
+    pub async fn authenticate_one(
+        &self,
+        tokens: &[impl AsRef<str>],
+    ) -> Result<(Identity, String), Refusal> {
+        let mut found: Option<(Identity, &str)> = None;
+        for token in tokens.iter().map(AsRef::as_ref) {
+            match (self.authenticate(token).await, &found) {
+                (Err(Refusal::Unauthorized), _) => {}
+                (Err(refusal), _) => return Err(refusal),
+                (Ok(identity), Some((one, _))) if one.session != identity.session => {
+                    return Err(Refusal::Unauthorized);
+                }
+                (Ok(identity), _) => found = Some((identity, token)),
+            }
+        }
+        let (identity, token) = found.ok_or(Refusal::Unauthorized)?;
+        Ok((identity, token.to_owned()))
+    }
+
     pub async fn sign_out(&self, identity: &Identity) -> Result<(), Refusal> {
         let (reply, outcome) = Reply::channel();
         let (user, session) = (identity.user_id, identity.session);

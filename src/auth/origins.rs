@@ -196,7 +196,7 @@ mod tests {
         let bearer = Header::One(b"Bearer given".as_slice());
         let cookie = Header::One(b"parlor_session=kept".as_slice());
         let given = || Ok(Shown::Token("given".into()));
-        let (kept, nothing) = (Ok(Shown::Cookie("kept")), Err(NotShown::Nothing));
+        let (kept, nothing) = (Ok(Shown::Cookies(vec!["kept"])), Err(NotShown::Nothing));
         let (absent, in_query) = (Header::Absent, Some("token=given"));
         [
             (absent, None, absent, nothing.clone(), nothing.clone()),

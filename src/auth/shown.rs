@@ -3,11 +3,15 @@
 //! A token that a program gives on purpose, in the address (where one may stand) or in its header,
 //! is believed wherever the request comes from. A cookie is not given but added by the browser,
 //! whoever's page asks; so it counts only where nothing else is shown, and only for the server's
-//! own page: [`Origins::are_own`]. Two of a kind are none: there is no telling whom to believe.
+//! own page: [`Origins::are_own`]. Two tokens that were given are none: there is no telling which
+//! to believe. Of cookies there can be several without anybody's doing wrong here, since what runs
+//! under a neighbouring name can set one of ours: which of them is good, whoever knows sessions
+//! finds out.
 
 use std::borrow::Cow;
 
 use super::Origins;
+use crate::domain::limits::SESSION_COOKIES;
 use crate::domain::{WebOrigin, is_loopback_host};
 
 /// The cookie that holds a session's token.
@@ -98,15 +102,17 @@ impl<'a> Facts<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown<'a> {
     Token(Cow<'a, str>),
-    Cookie(&'a str),
+    /// One or more, of which one may be the session's.
+    Cookies(Vec<&'a str>),
 }
 
 impl Shown<'_> {
+    /// At least one.
     #[must_use]
-    pub fn token(&self) -> &str {
+    pub fn tokens(&self) -> Vec<&str> {
         match self {
-            Self::Token(token) => token,
-            Self::Cookie(token) => token,
+            Self::Token(token) => vec![token],
+            Self::Cookies(tokens) => tokens.clone(),
         }
     }
 }
@@ -136,9 +142,12 @@ impl Origins {
                 Ok(Shown::Token(token.into()))
             }
             (Ok(None), Header::Absent) => {
-                let token = session_cookie(facts.cookie).ok_or(NotShown::Nothing)?;
+                let tokens = session_cookies(facts.cookie);
+                if tokens.is_empty() {
+                    return Err(NotShown::Nothing);
+                }
                 if self.are_own(facts) {
-                    return Ok(Shown::Cookie(token));
+                    return Ok(Shown::Cookies(tokens));
                 }
                 let (origin, host) = (facts.origin.text(), facts.host.text());
                 tracing::info!(origin, host, "a cookie from another origin was not taken");
@@ -163,13 +172,14 @@ fn bearer(header: &[u8]) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_ascii_start())
 }
 
-/// The session's cookie among whatever other programs of the same host have set.
-fn session_cookie(header: Header<'_>) -> Option<&str> {
-    let Header::One(cookies) = header else { return None };
+/// The session's cookies among whatever other programs of the same host have set.
+fn session_cookies(header: Header<'_>) -> Vec<&str> {
+    let Header::One(cookies) = header else { return Vec::new() };
     let pairs = cookies.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
     let of_ours =
         |pair| <[u8]>::strip_prefix(pair, SESSION_COOKIE.as_bytes())?.strip_prefix(b"=".as_slice());
-    std::str::from_utf8(at_most_one(pairs.filter_map(of_ours)).ok()??).ok()
+    let tokens = pairs.filter_map(of_ours).filter_map(|token| std::str::from_utf8(token).ok());
+    tokens.take(SESSION_COOKIES).collect()
 }
 
 #[cfg(test)]
@@ -194,13 +204,13 @@ mod tests {
     fn token(headers: &[&str], query: &str) -> Option<String> {
         let authorization = Header::of(headers.iter().map(|header| header.as_bytes()));
         let shown = shown(Facts { authorization, query: Some(query), ..NOTHING });
-        shown.map(|shown| shown.token().to_owned())
+        shown.map(|shown| shown.tokens().concat())
     }
 
     fn cookie(header: &[u8]) -> Option<String> {
         let shown = shown(Facts { cookie: Header::One(header), ..NOTHING })?;
-        assert!(matches!(shown, Shown::Cookie(_)), "{shown:?}");
-        Some(shown.token().to_owned())
+        assert!(matches!(shown, Shown::Cookies(_)), "{shown:?}");
+        Some(shown.tokens().join(" "))
     }
 
     #[test]
@@ -222,12 +232,11 @@ mod tests {
     }
 
     #[test]
-    fn two_of_a_kind_are_none() {
+    fn two_that_are_given_are_none() {
         assert_eq!(token(&["Bearer a", "Bearer a"], ""), None);
         assert_eq!(token(&[], "token=a&token=a"), None);
         assert_eq!(token(&["Bearer a"], "token=a&x=1&token=a"), None);
         assert_eq!(token(&["Bearer a", "Bearer a"], "token=a"), None);
-        assert_eq!(cookie(b"parlor_session=a; parlor_session=a"), None);
         assert_eq!(shown(Facts { cookie: Header::Several, ..NOTHING }), None);
     }
 
@@ -247,6 +256,14 @@ mod tests {
         for bad in [&b""[..], b"parlor_session", b"Parlor_Session=abc", b"parlor_session=\xff"] {
             assert_eq!(cookie(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn some_cookies_of_one_name_are_looked_at() {
+        let several = b"parlor_session=a; other=x; parlor_session=b;parlor_session=c";
+        assert_eq!(cookie(several).as_deref(), Some("a b c"));
+        let many = "parlor_session=a;".repeat(SESSION_COOKIES + 1);
+        assert_eq!(cookie(many.as_bytes()).unwrap().len(), 2 * SESSION_COOKIES - 1);
     }
 
     #[test]

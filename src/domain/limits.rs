@@ -118,6 +118,8 @@ pub const PASSWORD_HASHES: usize = 2;
 pub const PASSWORD_QUEUE: usize = 64;
 /// A token; ours have about 250, and a longer text is refused before any work.
 pub const TOKEN_BYTES: usize = 2 * 1024;
+/// Cookies of the session's name that are looked at in one request; neighbours can set some, too.
+pub const SESSION_COOKIES: usize = 4;
 /// Sign-ins kept for one account; a further one ends the oldest.
 pub const SESSIONS_PER_USER: usize = 64;
 /// Keys a rate limiter remembers before it forgets those that are back at rest.

@@ -51,7 +51,8 @@ async fn a_page_of_the_server_signs_up_talks_and_signs_out_without_seeing_a_toke
     let page = Api::send(page.header("cookie", &cookie)).await;
     assert_eq!(page.json["messages"][0]["username"], "ann");
 
-    let headers = format!("Origin: {own}\r\nCookie: a=1; {cookie}\r\n");
+    // A neighbour has set one of the same name.
+    let headers = format!("Origin: {own}\r\nCookie: parlor_session=tossed; {cookie}\r\n");
     let mut socket = Raw::open(server.addr, "/ws", &headers, None).await;
     assert_eq!(socket.recv_json().await["type"], "hello");
     let answer = call(api.request("POST", "/signout"), &own, &cookie).await;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::auth::Header;
-use crate::domain::WebOrigin;
+use crate::domain::{WebOrigin, limits};
 
 const HOST: &str = "chat.example.org";
 const OWN: &str = "https://chat.example.org";
@@ -192,6 +192,35 @@ async fn it_is_cleared_with_the_session_that_it_shows() {
     assert_eq!((answer.status.as_u16(), set_cookie(&answer)), (204, cleared));
 }
 
+/// Once a cookie of the same name that a neighbour had set made every request one without a session,
+/// for good: the page could neither sign in nor out.
+#[tokio::test]
+async fn a_neighbours_cookie_signs_nobody_out() {
+    let app = TestApp::new();
+    let cookie = signed_up(&app, "ann").await;
+    let me = |cookies: &str| from(OWN, cookies, request(Method::GET, "/api/v1/me", "", None));
+    for cookies in [
+        format!("tossed; parlor_session={cookie}"),
+        format!("{cookie}; parlor_session=tossed"),
+        format!("; parlor_session=x.y.z; parlor_session=tossed; parlor_session={cookie}"),
+        format!("{cookie}; parlor_session={cookie}"),
+    ] {
+        let answer = app.send(me(&cookies)).await;
+        assert_eq!(answer.json["user"]["username"], "ann", "{cookies}");
+    }
+    let renewed = request(Method::POST, "/api/v1/refresh", "", None);
+    let cookies = format!("tossed; parlor_session={cookie}");
+    assert_eq!(app.send(from(OWN, &cookies, renewed)).await.status, 200);
+    // Past the bound none is looked at; and two people's are nobody's: a neighbour's would sign its
+    // visitor in to an account of its choice.
+    let far = format!("{}{cookie}", "x; parlor_session=".repeat(limits::SESSION_COOKIES));
+    app.send(me(&far)).await.is_problem(401, "unauthorized");
+    let others = signed_up(&app, "eve").await;
+    let both = format!("{others}; parlor_session={cookie}");
+    app.send(me(&both)).await.is_problem(401, "unauthorized");
+    app.send(me("tossed; parlor_session=too")).await.is_problem(401, "unauthorized");
+}
+
 #[tokio::test]
 async fn what_is_set_is_what_is_found() {
     let app = TestApp::new();
@@ -213,5 +242,5 @@ async fn what_is_set_is_what_is_found() {
     );
     assert_eq!(facts.authorization, Header::Absent);
     let shown = Origins::default().shown(&facts).unwrap();
-    assert_eq!(app.get("/api/v1/me", shown.token()).await.status, 200);
+    assert_eq!(app.get("/api/v1/me", shown.tokens()[0]).await.status, 200);
 }
