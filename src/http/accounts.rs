@@ -211,7 +211,10 @@ fn give(
 #[utoipa::path(
     post, path = "/signup", tag = "accounts",
     request_body = SignUp,
-    responses((status = 201, description = "The account is made.", body = SignedIn)),
+    responses((
+        status = 201, description = "The account is made.", body = SignedIn,
+        headers(("Set-Cookie" = Option<String>, description = "`parlor_session`, if asked for.")),
+    )),
 )]
 pub(super) async fn sign_up(
     State(http): State<Http>,
@@ -237,7 +240,10 @@ pub(super) async fn sign_up(
 #[utoipa::path(
     post, path = "/signin", tag = "accounts",
     request_body = SignIn,
-    responses((status = 200, description = "Signed in.", body = SignedIn)),
+    responses((
+        status = 200, description = "Signed in.", body = SignedIn,
+        headers(("Set-Cookie" = Option<String>, description = "`parlor_session`, if asked for.")),
+    )),
 )]
 pub(super) async fn sign_in(
     State(http): State<Http>,
@@ -275,7 +281,10 @@ fn nobodys_password() -> Result<Password, Refusal> {
 /// End the token's session.
 #[utoipa::path(
     post, path = "/signout", tag = "accounts", security(("token" = []), ("cookie" = [])),
-    responses((status = 204, description = "The session has ended.")),
+    responses((
+        status = 204, description = "The session has ended.",
+        headers(("Set-Cookie" = Option<String>, description = "Clears `parlor_session`, if shown.")),
+    )),
 )]
 pub(super) async fn sign_out(
     State(http): State<Http>,
@@ -294,7 +303,10 @@ fn clear(asker: &Asker, cookies: Cookies) -> Result<SetCookie, Refusal> {
 /// Get a newer token of the same session, in the way the old one was shown.
 #[utoipa::path(
     post, path = "/refresh", tag = "accounts", security(("token" = []), ("cookie" = [])),
-    responses((status = 200, description = "A later expiry.", body = Token)),
+    responses((
+        status = 200, description = "A later expiry.", body = Token,
+        headers(("Set-Cookie" = Option<String>, description = "`parlor_session`, if shown.")),
+    )),
 )]
 pub(super) async fn refresh(
     State(http): State<Http>,
@@ -320,7 +332,10 @@ pub(super) async fn me(State(http): State<Http>, identity: Identity) -> Result<J
 #[utoipa::path(
     delete, path = "/me", tag = "accounts", security(("token" = []), ("cookie" = [])),
     request_body = DeleteMe,
-    responses((status = 204, description = "The account has ended; its name is free again.")),
+    responses((
+        status = 204, description = "The account has ended; its name is free again.",
+        headers(("Set-Cookie" = Option<String>, description = "Clears `parlor_session`, if shown.")),
+    )),
 )]
 pub(super) async fn delete_me(
     State(http): State<Http>,

@@ -19,6 +19,10 @@ async fn sign_up(server: &Parlor, origin: &str) -> String {
     let request = server.api().request("POST", "/signup").json(&body);
     let answer = Api::send(request.header("origin", origin)).await;
     assert_eq!(answer.status, 201, "{:?}", answer.json);
+    cookie_of(&answer)
+}
+
+fn cookie_of(answer: &Answer) -> String {
     let cookie = answer.headers["set-cookie"].to_str().expect("text");
     cookie.split(';').next().expect("a pair").to_owned()
 }
@@ -62,6 +66,33 @@ async fn a_page_of_the_server_signs_up_talks_and_signs_out_without_seeing_a_toke
     assert_eq!(socket.close_code().await, Some(4401), "with the session");
     assert_eq!(call(message(), &own, &cookie).await.status, 401);
     assert_eq!(first(&server, "/ws", &headers).await, Err(4401));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_password_closes_the_sockets_of_other_pages_and_not_the_own_ones() {
+    let server = Parlor::start().await;
+    let own = format!("http://{}", server.addr);
+    let here = sign_up(&server, &own).await;
+    let body = json!({"username": "ann", "password": PASSWORD, "cookie": true});
+    let elsewhere = server.api().request("POST", "/signin").json(&body).header("origin", &own);
+    let elsewhere = cookie_of(&Api::send(elsewhere).await);
+    let mut sockets = Vec::new();
+    for cookie in [&here, &elsewhere] {
+        let headers = format!("Origin: {own}\r\nCookie: {cookie}\r\n");
+        let mut socket = Raw::open(server.addr, "/ws", &headers, None).await;
+        assert_eq!(socket.recv_json().await["type"], "hello");
+        sockets.push(socket);
+    }
+    let change = json!({"currentPassword": PASSWORD, "newPassword": "a better battery"});
+    let change = server.api().request("POST", "/me/password").json(&change);
+    assert_eq!(call(change, &own, &here).await.status, 204);
+    assert_eq!(sockets[1].close_code().await, Some(4401));
+    sockets[0].text(&json!({"type": "ping"})).await;
+    assert_eq!(sockets[0].find("pong").await["type"], "pong");
+    let me = || server.api().request("GET", "/me");
+    assert_eq!(call(me(), &own, &elsewhere).await.status, 401);
+    assert_eq!(call(me(), &own, &here).await.status, 200);
     server.stop().await;
 }
 
