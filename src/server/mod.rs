@@ -193,7 +193,7 @@ impl Server {
         let streams = Streams::new(Arc::clone(&self.sessions.output));
         let router = http::finish(
             http::router(Arc::clone(app), self.readiness.clone(), streams)
-                .merge(web::router())
+                .merge(web::router(app.settings.origins.public.as_ref()))
                 .merge(ws::router(Arc::clone(&self.sessions))),
             &app.hub.metrics,
             &app.settings.origins,
