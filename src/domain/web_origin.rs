@@ -1,7 +1,7 @@
 //! Where a page on the web is from: scheme, host and port.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::limits::HOST_BYTES;
 

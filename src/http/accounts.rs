@@ -283,7 +283,7 @@ fn nobodys_password() -> Result<Password, Refusal> {
     post, path = "/signout", tag = "accounts", security(("token" = []), ("cookie" = [])),
     responses((
         status = 204, description = "The session has ended.",
-        headers(("Set-Cookie" = Option<String>, description = "Clears `parlor_session`, if shown.")),
+        headers(("Set-Cookie" = Option<String>, description = "Clears a cookie that was shown.")),
     )),
 )]
 pub(super) async fn sign_out(
@@ -334,7 +334,7 @@ pub(super) async fn me(State(http): State<Http>, identity: Identity) -> Result<J
     request_body = DeleteMe,
     responses((
         status = 204, description = "The account has ended; its name is free again.",
-        headers(("Set-Cookie" = Option<String>, description = "Clears `parlor_session`, if shown.")),
+        headers(("Set-Cookie" = Option<String>, description = "Clears a cookie that was shown.")),
     )),
 )]
 pub(super) async fn delete_me(

@@ -76,38 +76,39 @@ impl Viewer {
     }
 }
 
-/// A round step by step: its next frame, whom it is given to next, and who is told.
+/// A frame, and how many it was given to.
+struct Giving {
+    batch: Batch,
+    frame: Bytes,
+    given: usize,
+}
+
+/// A round step by step.
 #[derive(Default)]
-struct Stepped(Option<(Round, Option<(Batch, Bytes, usize)>)>);
+struct Stepped(Option<(Round, Option<Giving>)>);
 
 impl Stepped {
     /// `false`: there is nothing to tell.
     fn step(&mut self, watchers: &Watchers, truth: &HashMap<u64, u64>) -> bool {
-        let Some((round, batch)) = &mut self.0 else {
+        let Some((round, giving)) = &mut self.0 else {
             let rung = watchers.restless().now_or_never().is_some();
             self.0 = rung.then(|| (watchers.begin_round(), None));
             return rung;
         };
-        match batch {
-            None => match round.next(watchers.frame) {
-                Some(next) => {
-                    let frame = frame(next.rooms.iter().map(|room| room.get()), truth);
-                    *batch = Some((next, frame, 0));
-                }
-                None => {
-                    watchers.end_round(round);
-                    self.0 = None;
-                }
-            },
-            Some((Batch { after, upto, .. }, frame, given)) => {
-                if let Some(watcher) = round.watchers.get(*given) {
-                    watcher.give(*after, *upto, frame);
-                    *given += 1;
-                } else {
-                    round.at = *upto;
-                    *batch = None;
-                }
+        if let Some(Giving { batch, frame, given }) = giving {
+            if let Some(watcher) = round.watchers.get(*given) {
+                watcher.give(batch.after, batch.upto, frame);
+                *given += 1;
+            } else {
+                round.at = batch.upto;
+                *giving = None;
             }
+        } else if let Some(batch) = round.next(watchers.frame) {
+            let frame = frame(batch.rooms.iter().map(|room| room.get()), truth);
+            *giving = Some(Giving { batch, frame, given: 0 });
+        } else {
+            watchers.end_round(round);
+            self.0 = None;
         }
         true
     }

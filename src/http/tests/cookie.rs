@@ -196,8 +196,8 @@ async fn it_is_cleared_with_the_session_that_it_shows() {
     assert_eq!((answer.status.as_u16(), set_cookie(&answer)), (204, cleared));
 }
 
-/// Once a cookie of the same name that a neighbour had set made every request one without a session,
-/// for good: the page could neither sign in nor out.
+/// Once a cookie of the same name that a neighbour had set made every request one without a
+/// session, for good: the page could neither sign in nor out.
 #[tokio::test]
 async fn a_neighbours_cookie_signs_nobody_out() {
     let app = TestApp::new();
