@@ -38,6 +38,8 @@ pub struct SignUpRequest {
     pub password: Password,
     pub display_name: Option<DisplayName>,
     pub setup_code: Option<SetupCode>,
+    /// Whether it may make the first account without the setup code.
+    pub may_be_first: bool,
 }
 
 /// The name is as it was typed: one that no account can have is a wrong name, not a fault.
@@ -93,7 +95,7 @@ impl App {
             username: request.username,
             display_name,
             password_hash,
-            may_be_first: self.may_be_first(request.setup_code.as_ref()),
+            may_be_first: request.may_be_first || self.has_setup_code(request.setup_code.as_ref()),
             session,
             created_at: now,
             expires_at: now.saturating_add(self.token_millis()),
@@ -103,9 +105,7 @@ impl App {
             Ok(user) => user,
             Err(SignUpRefused::UsernameTaken) => return Err(Refusal::UsernameTaken),
             Err(SignUpRefused::NotFirst) => {
-                let rule = "must be the code that the server printed at its start: the first \
-                            account needs it";
-                return Err(Invalid::field("setupCode", rule).into());
+                return Err(Invalid::field("setupCode", self.rule_of_first()).into());
             }
         };
         tracing::info!(user = %user.user_id, "an account was made");
@@ -113,9 +113,22 @@ impl App {
         Ok(SignedIn { user, token })
     }
 
-    fn may_be_first(&self, given: Option<&SetupCode>) -> bool {
-        let Some(code) = &self.settings.setup_code else { return true };
-        given.is_some_and(|given| code.matches(given))
+    fn has_setup_code(&self, given: Option<&SetupCode>) -> bool {
+        match &self.settings.setup_code {
+            Some(code) => given.is_some_and(|given| code.matches(given)),
+            // Where others reach the server there is none only if there are accounts.
+            None => !self.settings.origins.local,
+        }
+    }
+
+    /// What it takes to make the first account, which is the admin.
+    fn rule_of_first(&self) -> &'static str {
+        if self.settings.setup_code.is_some() {
+            "must be the code that the server printed at its start: the first account needs it"
+        } else {
+            "there is none, and the first account is made on the server's own machine, under \
+             localhost; for others to make it, start the server with public_url, and it prints one"
+        }
     }
 
     pub async fn sign_in(
@@ -174,6 +187,27 @@ impl App {
             session,
             expires_at: claims.expires_at,
         })
+    }
+
+    /// The same for several, of which one may be worth something; gives that one too. Where more
+    /// are, of different sessions, none is: there is no telling whose the request is.
+    pub async fn authenticate_one(
+        &self,
+        tokens: &[impl AsRef<str>],
+    ) -> Result<(Identity, String), Refusal> {
+        let mut found: Option<(Identity, &str)> = None;
+        for token in tokens.iter().map(AsRef::as_ref) {
+            match (self.authenticate(token).await, &found) {
+                (Err(Refusal::Unauthorized), _) => {}
+                (Err(refusal), _) => return Err(refusal),
+                (Ok(identity), Some((one, _))) if one.session != identity.session => {
+                    return Err(Refusal::Unauthorized);
+                }
+                (Ok(identity), _) => found = Some((identity, token)),
+            }
+        }
+        let (identity, token) = found.ok_or(Refusal::Unauthorized)?;
+        Ok((identity, token.to_owned()))
     }
 
     pub async fn sign_out(&self, identity: &Identity) -> Result<(), Refusal> {

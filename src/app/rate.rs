@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota};
+use governor::{DefaultKeyedRateLimiter, InsufficientCapacity, Quota};
 
 use crate::domain::limits::RATE_KEYS;
 use crate::domain::{Limits, Millis, Refusal, UserId};
@@ -34,12 +34,23 @@ impl<K: Hash + Eq + Clone> Pace<K> {
 
     /// Counts one, or refuses and says when to come back.
     pub fn check(&self, key: &K) -> Result<(), Refusal> {
+        self.check_all(key, NonZeroU32::MIN)
+    }
+
+    /// Counts so many together, or none of them and says when to come back. More than may come at
+    /// once count as that many.
+    pub fn check_all(&self, key: &K, count: NonZeroU32) -> Result<(), Refusal> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
         // One more key than can be remembered: nobody new until some are back at rest.
         if limiter.len() >= RATE_KEYS && !self.make_room(limiter) {
             return Err(Refusal::RateLimited { retry_after: SWEEP_INTERVAL });
         }
-        limiter.check_key(key).map_err(|not_until| {
+        let counted =
+            limiter.check_key_n(key, count).unwrap_or_else(|InsufficientCapacity(most)| {
+                let most = NonZeroU32::new(most).unwrap_or(NonZeroU32::MIN);
+                limiter.check_key_n(key, most).unwrap_or(Ok(()))
+            });
+        counted.map_err(|not_until| {
             let wait = not_until.wait_time_from(self.clock.now());
             Refusal::RateLimited { retry_after: whole_millis(wait) }
         })
@@ -171,6 +182,23 @@ mod tests {
         };
         assert!((1..=1_001).contains(&retry_after), "{retry_after}");
         assert_eq!(rates.messages.check(&UserId::new(2).unwrap()), Ok(()));
+    }
+
+    #[test]
+    fn what_counts_together_is_allowed_together_or_not_at_all() {
+        let limits = Limits { messages_per_second: 1, message_burst: 3, ..Limits::default() };
+        let rates = RateLimits::new(&limits);
+        let user = UserId::new(1).unwrap();
+        let take = |count| rates.messages.check_all(&user, NonZeroU32::new(count).unwrap());
+        assert_eq!(take(2), Ok(()));
+        let Err(Refusal::RateLimited { retry_after }) = take(2) else { panic!("not limited") };
+        assert!((1..=1_001).contains(&retry_after), "{retry_after}");
+        assert_eq!(take(1), Ok(()), "nothing was counted of what was refused");
+        // More than ever come at once count as a whole burst.
+        let other = UserId::new(2).unwrap();
+        let take = |count| rates.messages.check_all(&other, NonZeroU32::new(count).unwrap());
+        assert_eq!(take(1_000), Ok(()));
+        assert!(take(1).is_err());
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Rooms: made, found, listed, deleted.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::{App, no_randomness, unreadable};
 use crate::auth::random;
 use crate::domain::limits::{RANDOM_SLUGS, ROOM_LOOKUPS, SLUG_SUFFIXES, WATCH_ROOMS};
 use crate::domain::{
-    Delivery, Identity, Refusal, Role, Room, RoomId, RoomName, RoomRef, Seq, Slug,
+    Delivery, Identity, Refusal, Role, Room, RoomId, RoomName, RoomRef, Seq, Slug, UserId,
 };
 use crate::hub::{self, Cut, Member, PublishError};
 use crate::store::{Command, CreateRoom, Reply, RoomRow, RoomSummary};
@@ -73,6 +74,13 @@ impl App {
     ) -> Result<(Vec<RoomSummary>, bool), Refusal> {
         let after = after.map_or(0, RoomId::get);
         self.read(move |snapshot| snapshot.summaries(after, WATCH_ROOMS)).await
+    }
+
+    /// Charges somebody who has been told the list before for so many frames of it, each as a
+    /// message.
+    pub fn charge_for_list(&self, user: UserId, frames: u32) -> Result<(), Refusal> {
+        let Some(frames) = NonZeroU32::new(frames) else { return Ok(()) };
+        self.rates.messages.check_all(&user, frames)
     }
 
     pub async fn room(&self, reference: RoomRef) -> Result<RoomView, Refusal> {

@@ -7,7 +7,7 @@ pub mod random;
 mod shown;
 mod token;
 
-pub use origins::Origins;
+pub use origins::{Origins, Withheld};
 pub use password::{HashError, Passwords};
 pub use random::RandomError;
 pub use shown::{Facts, Header, NotShown, SESSION_COOKIE, Shown};

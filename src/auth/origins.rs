@@ -11,6 +11,19 @@ pub struct Origins {
     pub public: Option<WebOrigin>,
     /// Other origins, which may show tokens but never the cookie.
     pub allowed: Vec<WebOrigin>,
+    /// Whether the server listens for its own machine alone.
+    pub local: bool,
+}
+
+/// Why a page that signs in, or up, is given nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Withheld {
+    /// It is not the server's own and wants the cookie.
+    Foreign,
+    /// It came over plain HTTP, where browsers do not keep the cookie.
+    Plain(WebOrigin),
+    /// Its name is not this machine's, for which alone the server is there.
+    Misnamed(Option<WebOrigin>),
 }
 
 impl Origins {
@@ -32,7 +45,7 @@ impl Origins {
     }
 
     fn is_own(&self, origin: Header<'_>, host: Header<'_>) -> bool {
-        let Some(origin) = origin.text().and_then(WebOrigin::parse) else { return false };
+        let Some(origin) = origin.web_origin() else { return false };
         match &self.public {
             Some(public) => origin == *public,
             None => host.text().is_some_and(|host| origin.is_reached_as(host)),
@@ -44,12 +57,48 @@ impl Origins {
         self.public.as_ref().is_some_and(|public| !public.is_https() && !public.is_loopback())
     }
 
-    /// Whether whoever signs in may be given the cookie: its own page, or a program, which says
-    /// nothing of pages. Another page would sign its visitor in to an account of its choice.
-    #[must_use]
-    pub fn may_be_given_a_cookie(&self, facts: &Facts<'_>) -> bool {
+    /// Whether whoever signs in may be given the cookie, or (without `cookie`) a token.
+    ///
+    /// The cookie is for the server's own page, and for programs, which say nothing of pages:
+    /// another page would sign its visitor in to an account of its choice. And it is for pages
+    /// whose browser keeps it.
+    ///
+    /// Nor is every page the server's own that seems to be. Whoever owns a name can have it lead to
+    /// the visitor's own machine; then its page reaches a server that only this machine should, and
+    /// its `Origin` goes with its `Host`. Such a page came over plain HTTP, since it comes from
+    /// where this server stands; it gets nothing unless it is public or allowed.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn admit(&self, facts: &Facts<'_>, cookie: bool) -> Result<(), Withheld> {
         let says_nothing = (facts.origin, facts.sec_fetch_site) == (Header::Absent, Header::Absent);
-        says_nothing || self.are_own(facts)
+        if cookie && !says_nothing && !self.are_own(facts) {
+            return Err(Withheld::Foreign);
+        }
+        let origin = facts.origin.web_origin();
+        match origin {
+            Some(origin) if cookie && self.are_secure(facts.host) && is_plain(&origin) => {
+                Err(Withheld::Plain(origin))
+            }
+            origin if self.is_misnamed(facts, origin.as_ref()) => Err(Withheld::Misnamed(origin)),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_misnamed(&self, facts: &Facts<'_>, origin: Option<&WebOrigin>) -> bool {
+        let is_fine = |origin: &WebOrigin| !is_plain(origin) || self.allowed.contains(origin);
+        self.local
+            && self.public.is_none()
+            && facts.origin != Header::Absent
+            && !facts.host.text().is_some_and(is_loopback_host)
+            && !origin.is_some_and(is_fine)
+    }
+
+    /// Whether this may make the first account, the admin's, without a code: where the server
+    /// listens for its own machine alone, who is on that may.
+    #[must_use]
+    pub fn may_be_first(&self, facts: &Facts<'_>) -> bool {
+        self.local && facts.are_from_here(self.public.as_ref())
     }
 
     /// Whether the cookie is kept to HTTPS: it is, unless the server is public over plain HTTP or,
@@ -65,9 +114,13 @@ impl Origins {
     /// Whether a page of this origin, not the server's own, may call the API with a token.
     #[must_use]
     pub fn allow(&self, origin: Header<'_>) -> bool {
-        let origin = origin.text().and_then(WebOrigin::parse);
-        origin.is_some_and(|origin| self.allowed.contains(&origin))
+        origin.web_origin().is_some_and(|origin| self.allowed.contains(&origin))
     }
+}
+
+/// Whether the page came over HTTP from somewhere else than the browser's own machine.
+fn is_plain(origin: &WebOrigin) -> bool {
+    !origin.is_https() && !origin.is_loopback()
 }
 
 #[cfg(test)]
@@ -143,7 +196,7 @@ mod tests {
         let bearer = Header::One(b"Bearer given".as_slice());
         let cookie = Header::One(b"parlor_session=kept".as_slice());
         let given = || Ok(Shown::Token("given".into()));
-        let (kept, nothing) = (Ok(Shown::Cookie("kept")), Err(NotShown::Nothing));
+        let (kept, nothing) = (Ok(Shown::Cookies(vec!["kept"])), Err(NotShown::Nothing));
         let (absent, in_query) = (Header::Absent, Some("token=given"));
         [
             (absent, None, absent, nothing.clone(), nothing.clone()),
@@ -175,6 +228,7 @@ mod tests {
             let origins = Origins {
                 public: public.map(origin),
                 allowed: vec![origin("https://evil.example")],
+                local: false,
             };
             for (what, origin) in ORIGINS {
                 for (site, says) in sites {
@@ -193,13 +247,20 @@ mod tests {
                                 host,
                                 query,
                                 reads,
+                                passed_on: false,
                             };
                             let expected = if from_own { ours } else { theirs };
                             let told = format!("{public:?} {facts:?}");
                             assert_eq!(origins.shown(&facts), expected, "{told}");
                             let silent = what == "absent" && says.is_none();
-                            let given = origins.may_be_given_a_cookie(&facts);
-                            assert_eq!(given, from_own || silent, "{told}");
+                            let plain = what == "other scheme" && origins.are_secure(host);
+                            let given = match (from_own || silent, plain) {
+                                (false, _) => Err(Withheld::Foreign),
+                                (true, false) => Ok(()),
+                                (true, true) => Err(Withheld::Plain(origin.web_origin().unwrap())),
+                            };
+                            assert_eq!(origins.admit(&facts, true), given, "{told}");
+                            assert_eq!(origins.admit(&facts, false), Ok(()), "{told}");
                             combinations += 1;
                         }
                     }
@@ -230,10 +291,68 @@ mod tests {
         assert!(Origins::default().are_secure(Header::Several));
     }
 
+    /// Once a page under whichever name could sign up on a server that is there for one machine's
+    /// own people, and read all rooms, if that name led to their machine.
+    #[test]
+    fn a_server_for_one_machine_gives_nothing_to_a_page_under_another_name() {
+        let local = |public: Option<&str>| Origins {
+            public: public.map(origin),
+            allowed: vec![origin("http://app.lan")],
+            local: true,
+        };
+        let page = |host: &'static str, origin: &'static str| {
+            let header = |name: &str| match name {
+                "host" => Some(host.as_bytes()),
+                "origin" if !origin.is_empty() => Some(origin.as_bytes()),
+                _ => None,
+            };
+            Facts::gather(header, None, false)
+        };
+        let name = "evil.example:8080";
+        for (host, from, reason) in [
+            (name, "http://evil.example:8080", Some(origin("http://evil.example:8080"))),
+            (name, "null", None),
+            (name, "http://evil.example:9090", Some(origin("http://evil.example:9090"))),
+        ] {
+            let withheld = local(None).admit(&page(host, from), false);
+            assert_eq!(withheld, Err(Withheld::Misnamed(reason)), "{from}");
+            assert_eq!(
+                Origins { local: false, ..local(None) }.admit(&page(host, from), false),
+                Ok(())
+            );
+        }
+        for (public, host, from) in [
+            (None, "localhost:8080", "http://localhost:8080"),
+            (None, "127.0.0.1:8080", "http://localhost:5173"),
+            // A proxy for TLS that leaves `Host` as it came, and one that does not.
+            (None, "chat.example.org", "https://chat.example.org"),
+            (None, "127.0.0.1:8080", "https://chat.example.org"),
+            // Programs, and pages that the operator lists.
+            (None, "chat.example.org", ""),
+            (None, "parlor.lan", "http://app.lan"),
+            (HTTP, "chat.example.org", "http://chat.example.org"),
+        ] {
+            assert_eq!(local(public).admit(&page(host, from), false), Ok(()), "{host} {from}");
+        }
+        assert!(local(None).may_be_first(&page("localhost:8080", "")));
+        assert!(!local(None).may_be_first(&page("chat.example.org", "")));
+        let others = Origins { local: false, ..local(None) };
+        assert!(!others.may_be_first(&page("localhost:8080", "")), "the code decides");
+        for (from, expected) in [
+            ("", true),
+            ("https://chat.example.org", true),
+            ("http://localhost:8080", true),
+            ("https://evil.example", false),
+        ] {
+            let told = local(HTTPS).may_be_first(&page("localhost:8080", from));
+            assert_eq!(told, expected, "{from}");
+        }
+    }
+
     #[test]
     fn only_listed_origins_are_allowed() {
         let allowed = vec![origin("https://app.example.com"), origin("http://localhost:5173")];
-        let origins = Origins { public: HTTPS.map(origin), allowed };
+        let origins = Origins { public: HTTPS.map(origin), allowed, local: false };
         let allow = |text: &str| origins.allow(Header::One(text.as_bytes()));
         assert!(allow("https://app.example.com") && allow("http://localhost:5173"));
         for other in ["https://app.example.com:444", "http://app.example.com", "null", "*", ""] {

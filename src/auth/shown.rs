@@ -3,11 +3,16 @@
 //! A token that a program gives on purpose, in the address (where one may stand) or in its header,
 //! is believed wherever the request comes from. A cookie is not given but added by the browser,
 //! whoever's page asks; so it counts only where nothing else is shown, and only for the server's
-//! own page: [`Origins::are_own`]. Two of a kind are none: there is no telling whom to believe.
+//! own page: [`Origins::are_own`]. Two tokens that were given are none: there is no telling which
+//! to believe. Of cookies there can be several without anybody's doing wrong here, since what runs
+//! under a neighbouring name can set one of ours: which of them is good, whoever knows sessions
+//! finds out.
 
 use std::borrow::Cow;
 
 use super::Origins;
+use crate::domain::limits::SESSION_COOKIES;
+use crate::domain::{WebOrigin, is_loopback_host};
 
 /// The cookie that holds a session's token.
 pub const SESSION_COOKIE: &str = "parlor_session";
@@ -34,6 +39,11 @@ impl<'a> Header<'a> {
     pub fn text(self) -> Option<&'a str> {
         if let Self::One(value) = self { std::str::from_utf8(value).ok() } else { None }
     }
+
+    /// The page that an `Origin` names, if it names one.
+    pub(super) fn web_origin(self) -> Option<WebOrigin> {
+        self.text().and_then(WebOrigin::parse)
+    }
 }
 
 /// What a request says about who asks, and from where.
@@ -48,7 +58,13 @@ pub struct Facts<'a> {
     pub query: Option<&'a str>,
     /// Whether all it can do is read: a GET or HEAD, and no socket.
     pub reads: bool,
+    /// Whether somebody on the way says to have passed it on.
+    pub passed_on: bool,
 }
+
+/// Headers by which proxies say so.
+const PASSED_ON: [&str; 5] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 
 impl<'a> Facts<'a> {
     /// `header`: all values of the header of this name.
@@ -66,7 +82,22 @@ impl<'a> Facts<'a> {
             host: one("host"),
             query,
             reads,
+            passed_on: PASSED_ON.iter().any(|name| one(name) != Header::Absent),
         }
+    }
+
+    /// Whether it is from the machine that the server runs on, by all that it says: under one of
+    /// that machine's own names, from no page under another but the `public` one, and passed on by
+    /// nobody.
+    #[must_use]
+    pub fn are_from_here(&self, public: Option<&WebOrigin>) -> bool {
+        let page_is_here = match self.origin {
+            Header::Absent => true,
+            origin => origin
+                .web_origin()
+                .is_some_and(|origin| origin.is_loopback() || Some(&origin) == public),
+        };
+        page_is_here && self.host.text().is_some_and(is_loopback_host) && !self.passed_on
     }
 }
 
@@ -74,15 +105,17 @@ impl<'a> Facts<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown<'a> {
     Token(Cow<'a, str>),
-    Cookie(&'a str),
+    /// One or more, of which one may be the session's.
+    Cookies(Vec<&'a str>),
 }
 
 impl Shown<'_> {
+    /// At least one.
     #[must_use]
-    pub fn token(&self) -> &str {
+    pub fn tokens(&self) -> Vec<&str> {
         match self {
-            Self::Token(token) => token,
-            Self::Cookie(token) => token,
+            Self::Token(token) => vec![token],
+            Self::Cookies(tokens) => tokens.clone(),
         }
     }
 }
@@ -112,9 +145,12 @@ impl Origins {
                 Ok(Shown::Token(token.into()))
             }
             (Ok(None), Header::Absent) => {
-                let token = session_cookie(facts.cookie).ok_or(NotShown::Nothing)?;
+                let tokens = session_cookies(facts.cookie);
+                if tokens.is_empty() {
+                    return Err(NotShown::Nothing);
+                }
                 if self.are_own(facts) {
-                    return Ok(Shown::Cookie(token));
+                    return Ok(Shown::Cookies(tokens));
                 }
                 let (origin, host) = (facts.origin.text(), facts.host.text());
                 tracing::info!(origin, host, "a cookie from another origin was not taken");
@@ -139,13 +175,14 @@ fn bearer(header: &[u8]) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_ascii_start())
 }
 
-/// The session's cookie among whatever other programs of the same host have set.
-fn session_cookie(header: Header<'_>) -> Option<&str> {
-    let Header::One(cookies) = header else { return None };
+/// The session's cookies among whatever other programs of the same host have set.
+fn session_cookies(header: Header<'_>) -> Vec<&str> {
+    let Header::One(cookies) = header else { return Vec::new() };
     let pairs = cookies.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
     let of_ours =
         |pair| <[u8]>::strip_prefix(pair, SESSION_COOKIE.as_bytes())?.strip_prefix(b"=".as_slice());
-    std::str::from_utf8(at_most_one(pairs.filter_map(of_ours)).ok()??).ok()
+    let tokens = pairs.filter_map(of_ours).filter_map(|token| std::str::from_utf8(token).ok());
+    tokens.take(SESSION_COOKIES).collect()
 }
 
 #[cfg(test)]
@@ -160,6 +197,7 @@ mod tests {
         host: Header::One(b"chat.example.org"),
         query: None,
         reads: true,
+        passed_on: false,
     };
 
     fn shown(facts: Facts<'_>) -> Option<Shown<'_>> {
@@ -169,13 +207,13 @@ mod tests {
     fn token(headers: &[&str], query: &str) -> Option<String> {
         let authorization = Header::of(headers.iter().map(|header| header.as_bytes()));
         let shown = shown(Facts { authorization, query: Some(query), ..NOTHING });
-        shown.map(|shown| shown.token().to_owned())
+        shown.map(|shown| shown.tokens().concat())
     }
 
     fn cookie(header: &[u8]) -> Option<String> {
         let shown = shown(Facts { cookie: Header::One(header), ..NOTHING })?;
-        assert!(matches!(shown, Shown::Cookie(_)), "{shown:?}");
-        Some(shown.token().to_owned())
+        assert!(matches!(shown, Shown::Cookies(_)), "{shown:?}");
+        Some(shown.tokens().join(" "))
     }
 
     #[test]
@@ -197,12 +235,11 @@ mod tests {
     }
 
     #[test]
-    fn two_of_a_kind_are_none() {
+    fn two_that_are_given_are_none() {
         assert_eq!(token(&["Bearer a", "Bearer a"], ""), None);
         assert_eq!(token(&[], "token=a&token=a"), None);
         assert_eq!(token(&["Bearer a"], "token=a&x=1&token=a"), None);
         assert_eq!(token(&["Bearer a", "Bearer a"], "token=a"), None);
-        assert_eq!(cookie(b"parlor_session=a; parlor_session=a"), None);
         assert_eq!(shown(Facts { cookie: Header::Several, ..NOTHING }), None);
     }
 
@@ -225,6 +262,14 @@ mod tests {
     }
 
     #[test]
+    fn some_cookies_of_one_name_are_looked_at() {
+        let several = b"parlor_session=a; other=x; parlor_session=b;parlor_session=c";
+        assert_eq!(cookie(several).as_deref(), Some("a b c"));
+        let many = "parlor_session=a;".repeat(SESSION_COOKIES + 1);
+        assert_eq!(cookie(many.as_bytes()).unwrap().len(), 2 * SESSION_COOKIES - 1);
+    }
+
+    #[test]
     fn whatever_stands_in_the_header_goes_before_the_cookie() {
         let both = |authorization: &'static str| Facts {
             authorization: Header::One(authorization.as_bytes()),
@@ -236,5 +281,42 @@ mod tests {
         assert_eq!(shown(both("Basic abc")), None);
         let in_query = Facts { query: Some("token=given"), ..both("") };
         assert_eq!(shown(Facts { authorization: Header::Absent, ..in_query }), Some(given));
+    }
+
+    /// Once only the listener's address was looked at, which says nothing about who stands behind a
+    /// proxy on the same machine, or which page a browser there shows.
+    #[test]
+    fn what_is_from_here_says_so_in_every_way() {
+        let said = |host: &str, further: &[(&str, &str)]| {
+            let header = |name: &str| {
+                let host = (name == "host").then_some(host);
+                let further = further.iter().find(|(header, _)| *header == name);
+                host.or(further.map(|(_, value)| *value)).map(str::as_bytes)
+            };
+            Facts::gather(header, None, false).are_from_here(None)
+        };
+        for (host, origin) in [
+            ("localhost:8080", "http://localhost:8080"),
+            ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("[::1]:8080", "http://[::1]:8080"),
+        ] {
+            assert!(said(host, &[]), "{host}");
+            assert!(said("localhost", &[("origin", origin)]), "{origin}");
+        }
+        for host in ["chat.example.org", "evil.example:8080", "192.168.1.5:8080", ""] {
+            assert!(!said(host, &[]), "{host}");
+        }
+        let here = "127.0.0.1:8080";
+        for further in [
+            &[("origin", "https://chat.example.org")][..],
+            &[("origin", "null")],
+            &[("forwarded", "for=192.0.2.1")],
+            &[("via", "1.1 proxy")],
+            &[("x-forwarded-for", "127.0.0.1")],
+            &[("x-forwarded-host", "localhost")],
+            &[("x-real-ip", "192.0.2.1")],
+        ] {
+            assert!(!said(here, further), "{further:?}");
+        }
     }
 }

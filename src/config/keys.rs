@@ -367,8 +367,20 @@ fn string(text: &str) -> Shown {
 /// An address as people copy it from a browser may end with a slash.
 fn origin(text: &str) -> Result<WebOrigin, String> {
     let rule = "must be like https://chat.example.org or http://192.168.1.5:8080, without a path";
+    let hint = match text {
+        text if !text.is_ascii() => ", its name as browsers send it, beginning with xn--",
+        text if is_short_address(text) => ", an IPv4 address as four numbers",
+        _ => "",
+    };
     let origin = WebOrigin::parse(text.strip_suffix('/').unwrap_or(text));
-    origin.ok_or_else(|| format!("{rule}, not {}", quoted(text)))
+    origin.ok_or_else(|| format!("{rule}{hint}, not {}", quoted(text)))
+}
+
+/// Whether its host is something like `127.1`.
+fn is_short_address(text: &str) -> bool {
+    let host = text.split("://").nth(1).unwrap_or_default();
+    let host = host.split([':', '/']).next().unwrap_or_default();
+    host.rsplit('.').next().is_some_and(|last| last.parse::<u32>().is_ok())
 }
 
 fn name_of<T: Copy + PartialEq>(choice: T, names: &[(&'static str, T)]) -> &'static str {

@@ -54,3 +54,19 @@ fn the_table_has_no_name_twice_and_keeps_sections_together() {
         assert!(key.about.ends_with('.') && !key.about.contains('\n'), "{}", key.name);
     }
 }
+
+/// Once a name that no browser ever sends was taken, and no page was the server's own.
+#[test]
+fn an_origin_that_browsers_write_otherwise_is_refused_or_written_so() {
+    for (text, hint) in [
+        ("http://127.1:8080", ", an IPv4 address as four numbers, not \"http://127.1:8080\""),
+        ("http://2130706433/", ", an IPv4 address as four numbers, not"),
+        ("https://chät.example", ", its name as browsers send it, beginning with xn--, not"),
+        ("https://a/b", ", without a path, not \"https://a/b\""),
+    ] {
+        let fault = origin(text).unwrap_err();
+        assert!(fault.contains(hint), "{fault}");
+    }
+    let long = origin("http://[2001:0DB8:0:0:0:0:0:1]:8080").unwrap();
+    assert_eq!(long.to_string(), "http://[2001:db8::1]:8080");
+}

@@ -118,6 +118,8 @@ pub const PASSWORD_HASHES: usize = 2;
 pub const PASSWORD_QUEUE: usize = 64;
 /// A token; ours have about 250, and a longer text is refused before any work.
 pub const TOKEN_BYTES: usize = 2 * 1024;
+/// Cookies of the session's name that are looked at in one request; neighbours can set some, too.
+pub const SESSION_COOKIES: usize = 4;
 /// Sign-ins kept for one account; a further one ends the oldest.
 pub const SESSIONS_PER_USER: usize = 64;
 /// Keys a rate limiter remembers before it forgets those that are back at rest.
@@ -206,8 +208,8 @@ pub const PRESENCE_NAMES: usize = 200;
 pub const WATCH_ROOMS: usize = 200;
 /// Changes of the list of rooms are gathered this long.
 pub const WATCH_GATHER: Duration = Duration::from_secs(1);
-/// Changed rooms of which somebody who watches has still to be told; past it, whoever is furthest
-/// behind is closed with 4408.
+/// Changed rooms of which somebody who watches has still to be told, and as many again while they
+/// are being told; past it, whoever is furthest behind is closed with 4408.
 pub const WATCH_CHANGES: usize = 262_144;
 /// Watchers that are told before everybody else on the thread has a turn.
 pub const WATCH_TURN: usize = 64;
@@ -293,7 +295,7 @@ pub struct Limits {
     pub connections_per_user: usize,
     /// Sockets and streams of events of the process.
     pub connections: usize,
-    /// Messages of one user a second (rate).
+    /// Messages of one user a second, and what counts as some (rate).
     pub messages_per_second: u32,
     /// Messages that a user may send at once after a pause.
     pub message_burst: u32,

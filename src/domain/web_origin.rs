@@ -1,5 +1,6 @@
 //! Where a page on the web is from: scheme, host and port.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::fmt;
 
 use super::limits::HOST_BYTES;
@@ -85,10 +86,7 @@ pub fn is_loopback_host(host_header: &str) -> bool {
 }
 
 fn is_loopback(host: &str) -> bool {
-    let is_v4 = || {
-        let parts: Vec<_> = host.split('.').map(str::parse::<u8>).collect();
-        parts.len() == 4 && parts[0] == Ok(127) && parts.iter().all(Result::is_ok)
-    };
+    let is_v4 = || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
     host == "localhost" || host.ends_with(".localhost") || host == "[::1]" || is_v4()
 }
 
@@ -104,7 +102,7 @@ fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
         None => return None,
         Some(digits) => Some(port(digits)?),
     };
-    is_host(host).then(|| (host.to_ascii_lowercase(), port))
+    Some((canonical(host)?, port))
 }
 
 fn port(digits: &str) -> Option<u16> {
@@ -112,15 +110,35 @@ fn port(digits: &str) -> Option<u16> {
     if all_digits { digits.parse().ok().filter(|port| *port > 0) } else { None }
 }
 
-/// A name in ASCII, as browsers write it, or an address. Whether there is such a host is not asked.
-fn is_host(text: &str) -> bool {
-    let in_brackets = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    let allowed = |byte: u8| match in_brackets {
-        Some(_) => byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'),
-        None => byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'),
-    };
-    let inner = in_brackets.unwrap_or(text);
-    (1..=HOST_BYTES).contains(&inner.len()) && inner.bytes().all(allowed)
+/// A name in ASCII or an address, as browsers write it. Whether there is such a host is not asked.
+fn canonical(host: &str) -> Option<String> {
+    if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return inner.parse().ok().map(|address| format!("[{}]", v6(address)));
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    if !(1..=HOST_BYTES).contains(&host.len()) || !host.bytes().all(allowed) {
+        return None;
+    }
+    let host = host.to_ascii_lowercase();
+    // Browsers take such a one for an IPv4 address, and write it out.
+    let is_fine = !ends_in_number(&host) || host.parse::<Ipv4Addr>().is_ok();
+    is_fine.then_some(host)
+}
+
+/// The same without the dotted form of what once was an IPv4 address.
+fn v6(address: Ipv6Addr) -> String {
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low] => format!("::ffff:{high:x}:{low:x}"),
+        _ => address.to_string(),
+    }
+}
+
+fn ends_in_number(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let digits = |text: &str, of: fn(&u8) -> bool| text.bytes().all(|byte| of(&byte));
+    (!last.is_empty() && digits(last, u8::is_ascii_digit))
+        || last.strip_prefix("0x").is_some_and(|hex| digits(hex, u8::is_ascii_hexdigit))
 }
 
 #[cfg(test)]
@@ -138,6 +156,9 @@ mod tests {
             ("https://chat.example.org", "HTTPS://Chat.Example.ORG:443"),
             ("http://chat.example.org", "http://chat.example.org:80"),
             ("http://[2001:db8::1]:8080", "http://[2001:DB8::1]:8080"),
+            // Once these were taken as they stood, and no browser's page was ever of that origin.
+            ("http://[2001:db8::1]", "http://[2001:0db8:0000:0000:0000:0000:0000:0001]"),
+            ("http://[::ffff:c000:201]", "http://[::ffff:192.0.2.1]"),
         ] {
             assert_eq!(origin(a), origin(b));
         }
@@ -179,6 +200,16 @@ mod tests {
             "https://[::1]x",
             "https://[x]",
             "https://a, https://b",
+            // Addresses in ways in which no browser writes them.
+            "http://127.1",
+            "http://2130706433",
+            "http://0x7f.0.0.1",
+            "http://127.0.0.01",
+            "http://127.0.0.1.",
+            "http://1.2.3.256",
+            "http://chat.example.1",
+            "https://[1:2:3]",
+            "https://[fe80::1%25eth0]",
         ] {
             assert_eq!(WebOrigin::parse(bad), None, "{bad}");
         }
@@ -231,13 +262,36 @@ mod tests {
     proptest! {
         #[test]
         fn an_origin_is_shown_as_browsers_write_it(
-            https: bool, host in "[a-z0-9]{1,8}(\\.[a-z]{2,5})?", port in 1..=65_535_u16,
+            https: bool, host in "[a-z][a-z0-9]{0,7}(\\.[a-z]{2,5})?", port in 1..=65_535_u16,
         ) {
             let scheme = if https { "https" } else { "http" };
             let shown = origin(&format!("{scheme}://{host}:{port}")).to_string();
             prop_assert_eq!(origin(&shown).to_string(), shown.clone());
             let usual = port == if https { 443 } else { 80 };
             prop_assert_eq!(shown.matches(':').count(), if usual { 1 } else { 2 });
+        }
+
+        /// What is taken is, for a browser, the same origin, and written as it writes it.
+        #[test]
+        fn an_origin_is_what_browsers_make_of_it(
+            host in "[a-zA-Z0-9x.]{1,12}|[0-9.]{1,12}|\\[[0-9a-f:]{2,16}\\]|\\[::ffff:[0-9.]{7}\\]",
+        ) {
+            let text = format!("http://{host}:8080");
+            if let Some(taken) = WebOrigin::parse(&text) {
+                let browsers = reqwest::Url::parse(&text).unwrap().origin();
+                prop_assert_eq!(taken.to_string(), browsers.ascii_serialization());
+            }
+        }
+
+        #[test]
+        fn an_address_is_written_as_browsers_write_it(segments: [u16; 8], zeros: [bool; 8]) {
+            let zeroed = std::array::from_fn(|n| if zeros[n] { 0 } else { segments[n] });
+            for address in [Ipv6Addr::from(segments), Ipv6Addr::from(zeroed)] {
+                let long = address.segments().map(|segment| format!("{segment:04X}")).join(":");
+                let text = format!("http://[{long}]");
+                let browsers = reqwest::Url::parse(&text).unwrap().origin();
+                prop_assert_eq!(origin(&text).to_string(), browsers.ascii_serialization());
+            }
         }
 
         #[test]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Http;
-use super::cookie::{Cookies, SetCookie};
+use super::cookie::{Comer, Cookies, SetCookie};
 use super::extract::{Asker, Body, FromFields, PeerAddr, finish, text};
 use super::problem::Problem;
 use crate::app::{self, ChangePasswordRequest, SetupCode, SignInRequest, SignUpRequest};
@@ -211,19 +211,28 @@ fn give(
 #[utoipa::path(
     post, path = "/signup", tag = "accounts",
     request_body = SignUp,
-    responses((status = 201, description = "The account is made.", body = SignedIn)),
+    responses((
+        status = 201, description = "The account is made.", body = SignedIn,
+        headers(("Set-Cookie" = Option<String>, description = "`parlor_session`, if asked for.")),
+    )),
 )]
 pub(super) async fn sign_up(
     State(http): State<Http>,
     peer: PeerAddr,
-    cookies: Cookies,
+    comer: Comer,
     Body(body): Body<SignUp>,
 ) -> Result<(StatusCode, SetCookie, Json<SignedIn>), Problem> {
     let SignUp { username, password, display_name, setup_code, cookie } = body;
-    cookies.admit(cookie)?;
-    let request = SignUpRequest { username, password, display_name, setup_code };
+    comer.admit(cookie)?;
+    let request = SignUpRequest {
+        username,
+        password,
+        display_name,
+        setup_code,
+        may_be_first: comer.may_be_first,
+    };
     let app::SignedIn { user, token } = http.app.sign_up(request, peer.ip()).await?;
-    let (set_cookie, token) = give(&http, token, cookie.then_some(cookies))?;
+    let (set_cookie, token) = give(&http, token, cookie.then_some(comer.cookies))?;
     Ok((StatusCode::CREATED, set_cookie, Json(SignedIn::new(user, token))))
 }
 
@@ -231,16 +240,19 @@ pub(super) async fn sign_up(
 #[utoipa::path(
     post, path = "/signin", tag = "accounts",
     request_body = SignIn,
-    responses((status = 200, description = "Signed in.", body = SignedIn)),
+    responses((
+        status = 200, description = "Signed in.", body = SignedIn,
+        headers(("Set-Cookie" = Option<String>, description = "`parlor_session`, if asked for.")),
+    )),
 )]
 pub(super) async fn sign_in(
     State(http): State<Http>,
     peer: PeerAddr,
-    cookies: Cookies,
+    comer: Comer,
     Body(body): Body<SignIn>,
 ) -> Result<(SetCookie, Json<SignedIn>), Problem> {
     let SignIn { username, password, cookie } = body;
-    cookies.admit(cookie)?;
+    comer.admit(cookie)?;
     let password = match password {
         Some(password) => password,
         None => nobodys_password()?,
@@ -251,7 +263,7 @@ pub(super) async fn sign_in(
         refusal => refusal.into(),
     });
     let app::SignedIn { user, token } = signed_in?;
-    let (set_cookie, token) = give(&http, token, cookie.then_some(cookies))?;
+    let (set_cookie, token) = give(&http, token, cookie.then_some(comer.cookies))?;
     Ok((set_cookie, Json(SignedIn::new(user, token))))
 }
 
@@ -269,7 +281,10 @@ fn nobodys_password() -> Result<Password, Refusal> {
 /// End the token's session.
 #[utoipa::path(
     post, path = "/signout", tag = "accounts", security(("token" = []), ("cookie" = [])),
-    responses((status = 204, description = "The session has ended.")),
+    responses((
+        status = 204, description = "The session has ended.",
+        headers(("Set-Cookie" = Option<String>, description = "Clears a cookie that was shown.")),
+    )),
 )]
 pub(super) async fn sign_out(
     State(http): State<Http>,
@@ -288,7 +303,10 @@ fn clear(asker: &Asker, cookies: Cookies) -> Result<SetCookie, Refusal> {
 /// Get a newer token of the same session, in the way the old one was shown.
 #[utoipa::path(
     post, path = "/refresh", tag = "accounts", security(("token" = []), ("cookie" = [])),
-    responses((status = 200, description = "A later expiry.", body = Token)),
+    responses((
+        status = 200, description = "A later expiry.", body = Token,
+        headers(("Set-Cookie" = Option<String>, description = "`parlor_session`, if shown.")),
+    )),
 )]
 pub(super) async fn refresh(
     State(http): State<Http>,
@@ -314,7 +332,10 @@ pub(super) async fn me(State(http): State<Http>, identity: Identity) -> Result<J
 #[utoipa::path(
     delete, path = "/me", tag = "accounts", security(("token" = []), ("cookie" = [])),
     request_body = DeleteMe,
-    responses((status = 204, description = "The account has ended; its name is free again.")),
+    responses((
+        status = 204, description = "The account has ended; its name is free again.",
+        headers(("Set-Cookie" = Option<String>, description = "Clears a cookie that was shown.")),
+    )),
 )]
 pub(super) async fn delete_me(
     State(http): State<Http>,

@@ -11,8 +11,9 @@ use super::Http;
 use super::extract::facts;
 use super::problem::Problem;
 use crate::app;
-use crate::auth::SESSION_COOKIE;
+use crate::auth::{SESSION_COOKIE, Withheld};
 use crate::domain::{Millis, Refusal};
+use crate::protocol::ErrorCode;
 
 /// What an answer says of the cookie, if anything.
 pub(super) type SetCookie = Option<[(HeaderName, HeaderValue); 1]>;
@@ -22,33 +23,76 @@ pub(super) type SetCookie = Option<[(HeaderName, HeaderValue); 1]>;
 pub(super) struct Cookies {
     /// Whether it is kept to HTTPS.
     secure: bool,
-    /// Whether whoever asks may be given it.
-    may_be_given: bool,
 }
 
 impl FromRequestParts<Http> for Cookies {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Infallible> {
+        let secure = http.app.settings.origins.are_secure(facts(parts, None).host);
+        Ok(Self { secure })
+    }
+}
+
+/// Who comes to sign in or up, and what they may be given.
+#[derive(Debug)]
+pub(super) struct Comer {
+    pub(super) cookies: Cookies,
+    in_cookie: Result<(), Withheld>,
+    as_token: Result<(), Withheld>,
+    /// Whether it may make the first account without the setup code.
+    pub(super) may_be_first: bool,
+}
+
+impl FromRequestParts<Http> for Comer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, Infallible> {
+        let cookies = Cookies::from_request_parts(parts, http).await?;
         let (origins, facts) = (&http.app.settings.origins, facts(parts, None));
-        let secure = origins.are_secure(facts.host);
-        Ok(Self { secure, may_be_given: origins.may_be_given_a_cookie(&facts) })
+        Ok(Self {
+            cookies,
+            in_cookie: origins.admit(&facts, true),
+            as_token: origins.admit(&facts, false),
+            may_be_first: origins.may_be_first(&facts),
+        })
+    }
+}
+
+impl Comer {
+    /// Refuses before there is an account or a session that nobody could use, or nobody should.
+    pub(super) fn admit(&self, cookie: bool) -> Result<(), Problem> {
+        let outcome = if cookie { &self.in_cookie } else { &self.as_token };
+        outcome.as_ref().copied().map_err(|withheld| {
+            let detail = told(withheld);
+            tracing::info!(detail, "nothing was given to a page that signs in");
+            Problem::new(ErrorCode::Forbidden, detail)
+        })
+    }
+}
+
+/// What the operator is to do about it, ready to be copied.
+fn told(withheld: &Withheld) -> String {
+    match withheld {
+        Withheld::Foreign => "a cookie is given to this server's own page only; behind a proxy, \
+                              public_url has to say what that is"
+            .to_owned(),
+        Withheld::Plain(origin) => format!(
+            "browsers do not keep the session of a page that came over plain HTTP unless the \
+             server is set up for it: start it with public_url = \"{origin}\", or put TLS in front"
+        ),
+        Withheld::Misnamed(Some(origin)) => format!(
+            "this server listens for its own machine alone, of which this page's address is no \
+             name: if it is the server's, start it with public_url = \"{origin}\""
+        ),
+        Withheld::Misnamed(None) => "this server listens for its own machine alone, of which the \
+                                     Host header is no name; if it is the server's, public_url \
+                                     has to say so"
+            .to_owned(),
     }
 }
 
 impl Cookies {
-    /// Refuses before there is an account or a session that nobody could use.
-    pub(super) fn admit(self, wanted: bool) -> Result<(), Problem> {
-        if !wanted || self.may_be_given {
-            return Ok(());
-        }
-        Err(Refusal::Forbidden(
-            "a cookie is given to this server's own page only; behind a proxy, public_url has to \
-             say what that is",
-        )
-        .into())
-    }
-
     /// Until the token ends.
     pub(super) fn keep(self, token: &app::Token, now: Millis) -> Result<SetCookie, Refusal> {
         self.set(&token.token, token.expires_at.saturating_sub(now) / 1_000)

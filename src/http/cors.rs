@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN,
-    VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ALLOW,
+    ORIGIN, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -26,7 +26,7 @@ pub(super) async fn cors(
     request: Request,
     next: Next,
 ) -> Response {
-    if origins.allowed.is_empty() || !request.uri().path().starts_with(API) {
+    if origins.allowed.is_empty() || !is_of_api(request.uri().path()) {
         return next.run(request).await;
     }
     let allowed = allowed(&origins, request.headers());
@@ -46,6 +46,10 @@ pub(super) async fn cors(
     response
 }
 
+fn is_of_api(path: &str) -> bool {
+    path.strip_prefix(API).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// The request's origin, if it is one of those listed.
 fn allowed(origins: &Origins, headers: &HeaderMap) -> Option<HeaderValue> {
     let told = Header::of(headers.get_all(ORIGIN).iter().map(HeaderValue::as_bytes));
@@ -54,6 +58,8 @@ fn allowed(origins: &Origins, headers: &HeaderMap) -> Option<HeaderValue> {
 
 fn preflight() -> Response {
     let headers = [
+        // Else the router adds what its route takes, and the answer says two things.
+        (ALLOW, HeaderValue::from_static(METHODS)),
         (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS)),
         (ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(HEADERS)),
         (ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE.as_secs().into()),

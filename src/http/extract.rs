@@ -84,12 +84,12 @@ impl Asker {
     async fn of(parts: &Parts, query: Option<&str>, http: &Http) -> Result<Self, Problem> {
         let facts = facts(parts, query);
         let shown = http.app.settings.origins.shown(&facts).map_err(not_shown)?;
-        let identity = http.app.authenticate(shown.token()).await?;
+        let (identity, token) = http.app.authenticate_one(&shown.tokens()).await?;
         if let Some(speaker) = parts.extensions.get::<Speaker>() {
             speaker.is(identity.user_id);
         }
-        let by_cookie = matches!(shown, Shown::Cookie(_));
-        Ok(Self { identity, token: shown.token().to_owned(), by_cookie })
+        let by_cookie = matches!(shown, Shown::Cookies(_));
+        Ok(Self { identity, token, by_cookie })
     }
 }
 

@@ -6,17 +6,21 @@
 //! they look at one flag.
 //!
 //! Changes are numbered, and of each room only the last one is kept. A watcher is a cursor: the
-//! last change that it was told of. From second to second one task goes over the changes, from the
-//! watcher furthest behind to the newest, a frame's worth of rooms at a time; each frame is read
-//! and encoded once and given to all who want something of it. So a round costs what has changed,
-//! and one write for each watcher. Whoever has too much waiting is left where it is, and its next
-//! frame tells how things are by then: it costs a cursor, not a queue.
+//! last change that it was told of. From second to second one task makes a [`Round`]: it takes the
+//! list of what has changed, once, and goes over it from the watcher furthest behind to the newest,
+//! a frame's worth of rooms at a time. Each frame is read when its turn comes, encoded once, and
+//! given to all who want something of it. So a round costs what has changed, and one write for each
+//! watcher; and a room that never rests is told in every round, since changing again does not take
+//! it off the list. Whoever has too much waiting is left where it is, and its next frame tells how
+//! things are by then: it costs a cursor, not a queue.
 //!
 //! A watcher begins with all rooms, page by page, while its cursor waits where the changes stood
-//! before the first page was read; nothing can be missing in between.
+//! before the first page was read; nothing can be missing in between. It then takes part from the
+//! next round on, not in one that is under way, whose frames can be older than its pages: so what
+//! it is told of a room never goes back.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -40,6 +44,8 @@ pub struct Watchers {
     bell: Notify,
     /// Changed rooms that are kept.
     most: usize,
+    /// Rooms in one frame.
+    frame: usize,
 }
 
 #[derive(Debug, Default)]
@@ -109,20 +115,41 @@ impl Drop for Watching {
         let mut state = self.watchers.state();
         state.watchers.remove(&self.number);
         if state.watchers.is_empty() {
-            self.watchers.any.store(false, Ordering::Release);
+            self.watchers.any.store(false, Ordering::Relaxed);
             let State { last, next, .. } = *state;
             *state = State { last, next, ..State::default() };
         }
     }
 }
 
-/// One telling of everybody, of everything up to its beginning.
+/// One telling of those who were listening at its beginning, of everything up to then.
 #[derive(Debug)]
 struct Round {
     watchers: Vec<Arc<Watcher>>,
+    /// What there is to tell, each room once.
+    changes: Vec<(Change, RoomId)>,
     upto: Change,
     /// Where it is.
     at: Change,
+}
+
+impl Round {
+    /// What is next for the one furthest behind of those that have room, in `frame` rooms.
+    fn next(&self, frame: usize) -> Option<Batch> {
+        let wanting = self.watchers.iter().filter_map(|watcher| {
+            let Place { told, listening } = *watcher.place();
+            let wants = listening && (self.at..self.upto).contains(&told);
+            (wants && !watcher.connection.outbound.is_full()).then_some(told)
+        });
+        let after = wanting.min()?;
+        let behind = self.changes.partition_point(|(change, _)| *change <= after);
+        let rest = &self.changes[behind..];
+        let batch = &rest[..frame.min(rest.len())];
+        // Behind the last one there is nothing but what had changed again since.
+        let last = batch.last().filter(|_| batch.len() < rest.len());
+        let upto = last.map_or(self.upto, |(change, _)| *change);
+        Some(Batch { after, upto, rooms: batch.iter().map(|(_, room)| *room).collect() })
+    }
 }
 
 /// Rooms for one frame: those that changed last in (`after`, `upto`].
@@ -136,7 +163,7 @@ struct Batch {
 impl Default for Watchers {
     fn default() -> Self {
         let (any, state, bell) = Default::default();
-        Self { any, state, bell, most: WATCH_CHANGES }
+        Self { any, state, bell, most: WATCH_CHANGES, frame: WATCH_ROOMS }
     }
 }
 
@@ -150,7 +177,10 @@ impl Watchers {
     #[must_use]
     pub fn begin(self: &Arc<Self>, connection: &Arc<Connection>) -> Watching {
         let mut state = self.state();
-        self.any.store(true, Ordering::Release);
+        self.any.store(true, Ordering::Relaxed);
+        // One of two comes first, this or a commit's look at the flag: then the commit is reported,
+        // or else the rooms are read behind it.
+        fence(Ordering::SeqCst);
         let place = Mutex::new(Place { told: state.last, listening: false });
         let watcher = Arc::new(Watcher { connection: Arc::clone(connection), place });
         let number = state.next;
@@ -159,9 +189,10 @@ impl Watchers {
         Watching { watchers: Arc::clone(self), number, watcher }
     }
 
-    /// Whether to report changes.
+    /// Whether to report changes that can be read by now.
     pub(super) fn are_there(&self) -> bool {
-        self.any.load(Ordering::Acquire)
+        fence(Ordering::SeqCst);
+        self.any.load(Ordering::Relaxed)
     }
 
     /// These rooms were made, went on or went; it is on disk.
@@ -197,37 +228,21 @@ impl Watchers {
 
     fn begin_round(&self) -> Round {
         let state = self.state();
-        let (watchers, dropped, upto) =
-            (state.watchers.values().cloned(), state.dropped, state.last);
-        let watchers: Vec<_> = watchers.collect();
-        drop(state);
-        let (lost, watchers): (Vec<_>, Vec<_>) =
-            watchers.into_iter().partition(|watcher| watcher.place().told < dropped);
-        for watcher in lost {
-            // What it has not taken is too much to be remembered.
-            watcher.connection.close(CloseCode::Stalled);
-        }
-        Round { watchers, upto, at: 0 }
-    }
-
-    /// What is next for the one furthest behind of those that have room.
-    fn next(&self, round: &Round) -> Option<Batch> {
-        let wanting = round.watchers.iter().filter_map(|watcher| {
+        let State { last: upto, dropped, .. } = *state;
+        let (mut watchers, mut furthest) = (Vec::new(), upto);
+        for watcher in state.watchers.values() {
             let Place { told, listening } = *watcher.place();
-            let wants = listening && (round.at..round.upto).contains(&told);
-            (wants && !watcher.connection.outbound.is_full()).then_some(told)
-        });
-        let after = wanting.min()?;
-        let state = self.state();
-        let mut rest = state.by_change.range(after + 1..=round.upto);
-        let (mut rooms, mut upto) = (Vec::new(), after);
-        for (change, room) in rest.by_ref().take(WATCH_ROOMS) {
-            rooms.push(*room);
-            upto = *change;
+            if told < dropped {
+                // What it has not taken is too much to be remembered.
+                watcher.connection.close(CloseCode::Stalled);
+            } else if listening {
+                furthest = furthest.min(told);
+                watchers.push(Arc::clone(watcher));
+            }
         }
-        // Behind the last one there is nothing but what has changed again since.
-        let upto = if rest.next().is_some() { upto } else { round.upto };
-        Some(Batch { after, upto, rooms })
+        let changes = state.by_change.range(furthest + 1..);
+        let changes = changes.map(|(change, room)| (*change, *room)).collect();
+        Round { watchers, changes, upto, at: 0 }
     }
 
     /// Forgets what everybody knows; if somebody does not, another round is to follow.
@@ -255,7 +270,7 @@ impl Hub {
     pub async fn tell_watchers(&self) {
         let watchers = &self.watchers;
         let mut round = watchers.begin_round();
-        while let Some(Batch { after, upto, rooms }) = watchers.next(&round) {
+        while let Some(Batch { after, upto, rooms }) = round.next(watchers.frame) {
             let frame = if rooms.is_empty() {
                 Bytes::new()
             } else {
@@ -304,6 +319,9 @@ pub fn listed(summary: &RoomSummary) -> ListedRoom<'_> {
     }
 }
 
+#[cfg(test)]
+#[path = "watch_interleaved.rs"]
+mod interleaved;
 #[cfg(test)]
 #[path = "watch_tests.rs"]
 mod tests;

@@ -157,7 +157,7 @@ pub enum CloseCode {
     TryAgainLater,
     /// No valid token (any more).
     Unauthorized,
-    /// Nothing heard, or nothing taken, for too long.
+    /// Nothing heard, or nothing taken, for too long, or too much left untaken.
     Stalled,
     /// This user opened more connections than allowed.
     Replaced,
@@ -211,7 +211,7 @@ impl CloseCode {
             Self::Restart => "the server restarts",
             Self::TryAgainLater => "too many connections",
             Self::Unauthorized => "no valid token",
-            Self::Stalled => "nothing heard for too long",
+            Self::Stalled => "silent or behind for too long",
             Self::Replaced => "replaced by a newer connection",
         }
     }

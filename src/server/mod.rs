@@ -3,6 +3,7 @@
 mod accept;
 mod background;
 mod files;
+mod first_account;
 mod listeners;
 mod metrics;
 mod tasks;
@@ -16,7 +17,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::app::{self, App, SetupCode, Signup};
+use crate::app::{self, App};
 use crate::auth::{Origins, RandomError, random};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -36,6 +37,7 @@ use listeners::Listeners;
 use tasks::Tasks;
 
 pub use background::take_pulses;
+pub use first_account::FirstAccount;
 
 /// Why the server does not start; one line.
 #[derive(Debug, thiserror::Error)]
@@ -65,27 +67,6 @@ pub enum StopError {
     Task,
     #[error("the stop took too long and was cut short; nothing acknowledged is lost")]
     Deadline,
-}
-
-/// How the first account comes to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FirstAccount {
-    Exists,
-    /// Nobody may sign up, and nobody has.
-    Closed,
-    /// Whoever signs up first has it.
-    Open,
-    /// Whoever signs up first with this code has it.
-    SetupCode(String),
-}
-
-impl FirstAccount {
-    fn setup_code(&self) -> Option<SetupCode> {
-        match self {
-            Self::SetupCode(code) => Some(SetupCode(code.clone())),
-            Self::Exists | Self::Closed | Self::Open => None,
-        }
-    }
 }
 
 /// A started server. Dropping it without [`Self::run_until`] is a crash.
@@ -140,14 +121,14 @@ impl Server {
         let thread = thread.map_err(StartError::Thread)?;
         let untold = CancellationToken::new();
         let commits = tokio::spawn(take_in(commits, untold.clone().drop_guard()));
-        let first_account = first_account(&opened, addr, config.auth.signup)?;
+        let first_account = FirstAccount::of(&opened, addr, &config)?;
         let settings = app::Settings {
             limits,
             log: opened.log,
             signup: config.auth.signup,
             token_ttl: config.auth.token_ttl,
             delivery: config.rooms.delivery,
-            origins: Origins { public: config.public_url, allowed: config.allowed_origins },
+            origins: origins(&config, addr),
             setup_code: first_account.setup_code(),
         };
         let configured = config.auth.secret.map(|secret| secret.as_bytes().to_vec());
@@ -188,7 +169,7 @@ impl Server {
         let streams = Streams::new(Arc::clone(&self.sessions.output));
         let router = http::finish(
             http::router(Arc::clone(app), self.readiness.clone(), streams)
-                .merge(web::router())
+                .merge(web::router(app.settings.origins.public.as_ref()))
                 .merge(ws::router(Arc::clone(&self.sessions))),
             &app.hub.metrics,
             &app.settings.origins,
@@ -297,23 +278,12 @@ async fn open(options: StoreOptions) -> Result<(Writer, Reader, Opened), StartEr
         .map_err(StartError::Open)
 }
 
-/// Whoever can reach the server could make the first account, which is the admin; so where others
-/// than this machine's own users can, it takes a code that only its operator sees.
-fn first_account(
-    opened: &Opened,
-    addr: SocketAddr,
-    signup: Signup,
-) -> Result<FirstAccount, RandomError> {
-    if opened.has_accounts {
-        return Ok(FirstAccount::Exists);
+fn origins(config: &Config, addr: SocketAddr) -> Origins {
+    Origins {
+        public: config.public_url.clone(),
+        allowed: config.allowed_origins.clone(),
+        local: addr.ip().is_loopback(),
     }
-    if signup == Signup::Closed {
-        return Ok(FirstAccount::Closed);
-    }
-    if addr.ip().is_loopback() {
-        return Ok(FirstAccount::Open);
-    }
-    Ok(FirstAccount::SetupCode(random::setup_code()?))
 }
 
 /// Until the writer has ended. After a panic `untold` says that it came to no good end.
@@ -326,26 +296,6 @@ async fn take_in(commits: NewsReceiver, untold: DropGuard) {
 mod tests {
     use super::*;
     use crate::config::MetricsConfig;
-
-    #[test]
-    fn the_first_account_needs_a_code_unless_only_this_machine_can_ask() {
-        let opened = |has_accounts| Opened {
-            log: crate::domain::LogId(1),
-            boot: 0,
-            clean: true,
-            restored: false,
-            secret: Vec::new(),
-            has_accounts,
-        };
-        let (here, anywhere) = ("127.0.0.1:1".parse().unwrap(), "0.0.0.0:1".parse().unwrap());
-        let first_account =
-            |has_accounts, addr, signup| first_account(&opened(has_accounts), addr, signup);
-        assert_eq!(first_account(true, anywhere, Signup::Open), Ok(FirstAccount::Exists));
-        assert_eq!(first_account(false, here, Signup::Open), Ok(FirstAccount::Open));
-        assert_eq!(first_account(false, here, Signup::Closed), Ok(FirstAccount::Closed));
-        let code = first_account(false, anywhere, Signup::Open).unwrap();
-        assert!(matches!(code, FirstAccount::SetupCode(_)));
-    }
 
     fn config(data: &std::path::Path) -> Config {
         Config {

@@ -159,7 +159,7 @@ mod tests {
             let is_code = [".js", ".css"].iter().any(|end| path.ends_with(end));
             let goes_without = is_code && *path != "/parlor.js";
             assert_eq!(asset.content != *written, goes_without, "{path}");
-            let lines = |content: &[u8]| content.iter().filter(|byte| **byte == b'\n').count();
+            let lines = |content: &[u8]| content.split(|byte| *byte == b'\n').count();
             assert_eq!(lines(&asset.content), lines(written), "{path}");
             if goes_without {
                 let text = std::str::from_utf8(&asset.content).unwrap();

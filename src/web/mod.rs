@@ -17,6 +17,9 @@ use axum::routing::get;
 
 use assets::Asset;
 
+use crate::domain::WebOrigin;
+use crate::domain::limits::HOST_BYTES;
+
 /// Nothing is loaded from elsewhere, nothing inline runs, no text becomes a script, no form leaves
 /// the page by itself, and no other page may put this one into a frame. The one policy of trusted
 /// types that is allowed lets the page name its service worker, and nothing else.
@@ -26,13 +29,19 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       require-trusted-types-for 'script'; trusted-types parlor-worker; \
                       connect-src 'self'";
 
-/// Longest name of a host, and a port.
-const HOST_BYTES: usize = 253 + 6;
+/// A colon and a port.
+const PORT_BYTES: usize = 6;
 
-/// The page at `/`, its parts, and the client library, for a router of any state.
-pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+/// The page at `/`, its parts, and the client library, for a router of any state. `public`: where
+/// browsers find them, if not as their `Host` header says.
+pub fn router<S: Clone + Send + Sync + 'static>(public: Option<&WebOrigin>) -> Router<S> {
+    let named = public.map(policy_of);
     let at = |asset: &'static Asset| {
-        get(move |headers: HeaderMap| async move { answer(asset, &headers) })
+        let named = named.clone();
+        get(move |headers: HeaderMap| async move {
+            let policy = named.unwrap_or_else(|| policy(headers.get(HOST)));
+            answer(asset, &headers, policy)
+        })
     };
     let mut router = Router::new();
     for asset in assets::all() {
@@ -45,10 +54,10 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     router
 }
 
-fn answer(asset: &Asset, request: &HeaderMap) -> Response {
+fn answer(asset: &Asset, request: &HeaderMap, policy: HeaderValue) -> Response {
     let gzip = if accepts_gzip(request) { asset.gzip() } else { None };
     let etag = asset.etag(gzip.is_some());
-    let mut headers = guards(request);
+    let mut headers = guards(policy);
     // Kept, and asked for again each time: an upgraded server's page is there at the next load.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
@@ -70,10 +79,10 @@ fn answer(asset: &Asset, request: &HeaderMap) -> Response {
     (headers, gzip.unwrap_or_else(|| asset.plain())).into_response()
 }
 
-fn guards(request: &HeaderMap) -> HeaderMap {
+fn guards(policy: HeaderValue) -> HeaderMap {
     let opener = HeaderName::from_static("cross-origin-opener-policy");
     HeaderMap::from_iter([
-        (CONTENT_SECURITY_POLICY, policy(request.get(HOST))),
+        (CONTENT_SECURITY_POLICY, policy),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (opener, HeaderValue::from_static("same-origin")),
@@ -101,12 +110,21 @@ fn is_known(request: &HeaderMap, etag: &str) -> bool {
 }
 
 /// Not every browser takes `'self'` to cover a WebSocket to the same host, so it is named too,
-/// where the request tells a name that can stand in a policy.
+/// where it has a name that can stand in a policy. The request tells no scheme.
 fn policy(host: Option<&HeaderValue>) -> HeaderValue {
-    let named = host
-        .and_then(|host| host.to_str().ok())
-        .filter(|host| is_host(host))
-        .and_then(|host| HeaderValue::try_from(format!("{POLICY} ws://{host} wss://{host}")).ok());
+    let host = host.and_then(|host| host.to_str().ok()).filter(|host| is_host(host));
+    naming(&host.map_or_else(String::new, |host| format!(" ws://{host} wss://{host}")))
+}
+
+/// The same where it is known under what the page is found.
+fn policy_of(public: &WebOrigin) -> HeaderValue {
+    let socket = public.to_string().replacen("http", "ws", 1);
+    let host = socket.split("://").nth(1).unwrap_or_default();
+    naming(&if is_host(host) { format!(" {socket}") } else { String::new() })
+}
+
+fn naming(sockets: &str) -> HeaderValue {
+    let named = HeaderValue::try_from(format!("{POLICY}{sockets}"));
     named.unwrap_or(HeaderValue::from_static(POLICY))
 }
 
@@ -114,7 +132,7 @@ fn policy(host: Option<&HeaderValue>) -> HeaderValue {
 fn is_host(text: &str) -> bool {
     let (name, port) = text.split_once(':').unwrap_or((text, "80"));
     let name_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-    text.len() <= HOST_BYTES
+    text.len() <= HOST_BYTES + PORT_BYTES
         && !name.is_empty()
         && name.bytes().all(name_byte)
         && !port.is_empty()

@@ -15,7 +15,7 @@ async fn ask(method: Method, path: &str, headers: &[(HeaderName, &str)]) -> Resp
     for (name, value) in headers {
         request = request.header(name, *value);
     }
-    router::<()>().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    router::<()>(None).oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
 }
 
 async fn call(method: Method, path: &str) -> Response {
@@ -284,4 +284,21 @@ fn there_is_a_picture_for_home_screens() {
     let is_clear = !matches!(png[25], 2 | 3) || png.windows(4).any(|kind| kind == b"tRNS");
     assert!(!is_clear, "transparency would be shown black");
     assert!(png.len() <= 6 * 1024, "{} bytes", png.len());
+}
+
+/// Once the policy named whatever `Host` a proxy passed on.
+#[tokio::test]
+async fn the_policy_names_the_public_url_where_there_is_one() {
+    for (public, named) in [
+        ("https://chat.example.org", "connect-src 'self' wss://chat.example.org"),
+        ("http://192.168.1.5:8080", "connect-src 'self' ws://192.168.1.5:8080"),
+        // No policy has a place for it.
+        ("http://[2001:db8::1]:8080", "connect-src 'self'"),
+    ] {
+        let public = crate::domain::WebOrigin::parse(public);
+        let request = Request::get("/").header(HOST, "10.0.0.7:8080").body(Body::empty()).unwrap();
+        let response = router::<()>(public.as_ref()).oneshot(request).await.unwrap();
+        let policy = header(&response, "content-security-policy");
+        assert!(policy.ends_with(named), "{policy}");
+    }
 }

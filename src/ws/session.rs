@@ -18,10 +18,11 @@ use tokio_util::task::TaskTracker;
 use super::heartbeats::{Heartbeats, Watched};
 use super::rooms::Rooms;
 use super::state::State;
+use super::watch::Watches;
 use crate::app::{App, Caller};
 use crate::domain::limits::{CLOSE_LINGER, CLOSE_LINGER_BYTES, READ_BUFFER_BYTES, READ_TOGETHER};
 use crate::domain::{Identity, Refusal};
-use crate::hub::{Connection, Watching};
+use crate::hub::Connection;
 use crate::protocol::{CloseCode, Hello, HelloLimits, ServerFrame, close_frame};
 use crate::transport::{Budget, Inbound, MessageReader, Outbound, ReadEnd, ReaderOptions};
 
@@ -66,7 +67,7 @@ pub(super) struct Session {
     pub(super) caller: std::sync::Mutex<Caller>,
     pub(super) state: std::sync::Mutex<State>,
     pub(super) rooms: Rooms,
-    pub(super) watching: std::sync::Mutex<Option<Watching>>,
+    pub(super) watches: std::sync::Mutex<Watches>,
     pub(super) heartbeats: Arc<Heartbeats>,
     pub(super) watched: Arc<Watched>,
 }
@@ -159,7 +160,7 @@ async fn open(
         caller: std::sync::Mutex::new(caller),
         state: std::sync::Mutex::new(State::default()),
         rooms: Rooms::default(),
-        watching: std::sync::Mutex::default(),
+        watches: std::sync::Mutex::default(),
         heartbeats: Arc::clone(&sessions.heartbeats),
         watched,
     }))

@@ -19,7 +19,9 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::session::{Sessions, serve_tcp};
-use crate::auth::{Facts, Origins};
+use crate::app::App;
+use crate::auth::{Facts, Origins, Shown};
+use crate::domain::Refusal;
 use crate::transport::PatientStream;
 
 /// What keeps an accepted socket counted; the session holds it to its end.
@@ -34,11 +36,12 @@ async fn upgrade(State(sessions): State<Arc<Sessions>>, mut request: Request) ->
     let Some(accept) = accept_key(request.method(), request.headers()) else {
         return refuse();
     };
-    let token = token(&request, &sessions.app.settings.origins);
+    let tokens = tokens(&request, &sessions.app.settings.origins);
     let socket = request.extensions().get::<Socket>().cloned();
     let Some(upgraded) = request.extensions_mut().remove::<OnUpgrade>() else {
         return refuse();
     };
+    let token = the_one(tokens, &sessions.app).await;
     let task = Arc::clone(&sessions);
     sessions.tracker.spawn(async move {
         if let Some((raw, read_already)) = upgraded.await.ok().and_then(raw_socket) {
@@ -93,11 +96,25 @@ fn refuse() -> Response {
 }
 
 /// The token in the query, as a browser must send one that it was given, in the header, or in the
-/// cookie of the server's own page.
-fn token(request: &Request, origins: &Origins) -> Option<String> {
+/// cookie of the server's own page, of which there may be several.
+fn tokens(request: &Request, origins: &Origins) -> Vec<String> {
     let header = |name| request.headers().get_all(name);
     let facts = Facts::gather(header, request.uri().query(), false);
-    origins.shown(&facts).ok().map(|shown| shown.token().to_owned())
+    let shown = origins.shown(&facts).ok();
+    shown.iter().flat_map(Shown::tokens).map(str::to_owned).collect()
+}
+
+/// Of several the one that is worth something.
+async fn the_one(tokens: Vec<String>, app: &App) -> Option<String> {
+    if tokens.len() > 1 {
+        match app.authenticate_one(&tokens).await {
+            Ok((_, token)) => return Some(token),
+            Err(Refusal::Unauthorized) => return None,
+            // The session meets it, too, and ends with it.
+            Err(_) => {}
+        }
+    }
+    tokens.into_iter().next()
 }
 
 #[cfg(test)]
@@ -139,7 +156,9 @@ mod tests {
 
     #[test]
     fn the_token_comes_in_the_query_in_the_header_or_in_the_cookie_of_our_own_page() {
-        let token = |uri, headers: &[_]| token(&request(uri, headers), &Origins::default());
+        let token = |uri, headers: &[_]| {
+            tokens(&request(uri, headers), &Origins::default()).into_iter().next()
+        };
         assert_eq!(token("/ws?a=1&token=x%2By", &[]).as_deref(), Some("x+y"));
         assert_eq!(token("/ws", &[("authorization", "bearer abc")]).as_deref(), Some("abc"));
         assert_eq!(token("/ws", &[("authorization", "Basic abc")]), None);
@@ -151,6 +170,6 @@ mod tests {
         // A read would be taken here.
         let public = WebOrigin::parse("http://chat.example.org");
         let bare = request("/ws", &[cookie, host]);
-        assert_eq!(super::token(&bare, &Origins { public, ..Origins::default() }), None);
+        assert!(tokens(&bare, &Origins { public, ..Origins::default() }).is_empty());
     }
 }

@@ -8,28 +8,41 @@ use super::state::Refused;
 use crate::hub::{Watching, listed};
 use crate::protocol::{RoomsFrame, ServerFrame};
 
+/// What a connection has watched so far.
+#[derive(Debug, Default)]
+pub(super) struct Watches {
+    /// While it is told of changes.
+    current: Option<Watching>,
+    /// Frames that the last answer took; 0: it never asked.
+    frames: u32,
+}
+
 impl Session {
-    fn watching(&self) -> MutexGuard<'_, Option<Watching>> {
-        self.watching.lock().unwrap_or_else(PoisonError::into_inner)
+    fn watches(&self) -> MutexGuard<'_, Watches> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// All rooms once are what a page needs; who asks again pays, as for that many messages.
     pub(super) async fn watch(&self, reference: Option<&str>) -> Result<(), Refused> {
         let hub = &self.app.hub;
         let outbound = &self.connection.outbound;
+        let again = self.watches().frames;
+        self.app.charge_for_list(self.caller().identity.user_id, again)?;
         let begun = hub.watchers.begin(&self.connection);
-        let (mut after, mut snapshot) = (None, true);
+        // Nothing of what it watched before may follow from here on: it can be newer than the
+        // rooms as they are now read.
+        self.watches().current = None;
+        let (mut after, mut snapshot, mut frames) = (None, true, 0);
         loop {
             // In turns with those who catch up: many that watch come back at once, too.
             let turn = hub.log.turn().await;
             let (rooms, has_more) = self.app.listed_rooms(after).await?;
-            if snapshot {
-                // Nothing of what it watched before may follow what replaces it.
-                *self.watching() = None;
-            }
             let listed = rooms.iter().map(listed).collect();
             let frame = RoomsFrame { snapshot, has_more, rooms: listed, reference };
             outbound.send(ServerFrame::Rooms(frame).encode());
             drop(turn);
+            frames += 1;
+            self.watches().frames = frames.max(again);
             if !has_more {
                 break;
             }
@@ -39,7 +52,7 @@ impl Session {
             let _ = outbound.drain_if_full().await;
         }
         begun.listen();
-        *self.watching() = Some(begun);
+        *self.watches() = Watches { current: Some(begun), frames };
         Ok(())
     }
 }

@@ -64,6 +64,7 @@ impl Bare {
             password: Password::parse("correct horse").unwrap(),
             display_name: None,
             setup_code: None,
+            may_be_first: true,
         };
         let signed_in = self.app.sign_up(request, "127.0.0.1".parse().unwrap()).await.unwrap();
         let token = signed_in.token.token;

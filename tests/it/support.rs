@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use parlor::config::{Config, MetricsConfig};
-use parlor::server::Server;
+use parlor::server::{FirstAccount, Server};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -32,6 +32,8 @@ pub struct Parlor {
     pub addr: SocketAddr,
     /// Where it serves its metrics, if a test asked for that.
     pub metrics: Option<SocketAddr>,
+    /// What the first account takes, if it takes one.
+    pub setup_code: Option<String>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), parlor::server::StopError>>,
     directory: Directory,
@@ -87,11 +89,15 @@ impl Parlor {
         change(&mut config);
         let server = Server::start(config).await.expect("the server starts");
         let (addr, metrics) = (server.addr(), server.metrics_addr());
+        let setup_code = match server.first_account() {
+            FirstAccount::SetupCode(code) => Some(code),
+            FirstAccount::Exists | FirstAccount::Closed | FirstAccount::Open => None,
+        };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.run_until(async {
             let _ = stopped.await;
         }));
-        Self { addr, metrics, stop, task, directory }
+        Self { addr, metrics, setup_code, stop, task, directory }
     }
 
     /// Stops in good order.

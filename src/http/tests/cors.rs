@@ -7,7 +7,10 @@ const APP: &str = "https://app.example.com";
 
 fn app() -> TestApp {
     let allowed = vec![WebOrigin::parse(APP).unwrap()];
-    TestApp::with(Options { origins: Origins { public: None, allowed }, ..Options::default() })
+    TestApp::with(Options {
+        origins: Origins { allowed, ..Origins::default() },
+        ..Options::default()
+    })
 }
 
 fn ask(method: Method, path: &str, origin: &str, asks_first: bool) -> Request<Body> {
@@ -26,6 +29,8 @@ async fn a_listed_page_is_told_what_it_may_send() {
         assert_eq!(answer.status, 204, "{path}");
         assert_eq!(answer.header("access-control-allow-origin"), APP);
         assert_eq!(answer.header("access-control-allow-methods"), "GET, POST, DELETE");
+        // Once it named what the path takes beside it.
+        assert_eq!(answer.header("allow"), "GET, POST, DELETE", "{path}");
         let headers = "authorization, content-type, last-event-id, x-request-id";
         assert_eq!(answer.header("access-control-allow-headers"), headers);
         assert_eq!(answer.header("access-control-max-age"), "7200");
@@ -64,9 +69,11 @@ async fn others_are_told_nothing() {
         assert_eq!(answer.header("vary"), "origin");
     }
     // Nor is anything but the API theirs, nor is every OPTIONS such a question.
-    let answer = app.send(ask(Method::OPTIONS, "/livez", APP, true)).await;
-    answer.is_problem(405, "method_not_allowed");
-    assert_eq!(answer.header("access-control-allow-origin"), "");
+    for (path, status) in [("/livez", 405), ("/api/v10/me", 404), ("/api/v1x", 404)] {
+        let answer = app.send(ask(Method::OPTIONS, path, APP, true)).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{path}");
+    }
     let answer = app.send(ask(Method::OPTIONS, "/api/v1/me", APP, false)).await;
     answer.is_problem(405, "method_not_allowed");
     // And where nobody is listed, nobody is.

@@ -46,6 +46,11 @@ pub(super) fn holds(method: &Method, path: &str, answer: &Answer) {
     let status = answer.status.as_str();
     let response = operation["responses"].get(status);
     let response = response.unwrap_or_else(|| panic!("{method} {path}: {status} is undocumented"));
+    let sets = response["headers"].as_object();
+    if !answer.header("set-cookie").is_empty() {
+        let is_told = sets.is_some_and(|sets| sets.contains_key("Set-Cookie"));
+        assert!(is_told, "{method} {path}: Set-Cookie is undocumented");
+    }
     if let Some(code) = answer.json.get("code").and_then(Value::as_str) {
         let described = response["description"].as_str().unwrap();
         assert!(described.contains(&format!("`{code}`")), "{method} {path}: {code}: {described}");
