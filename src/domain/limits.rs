@@ -12,9 +12,10 @@
 //! The process: [`Limits::waiting_bytes_total`] for sockets; once that is spent, a connection
 //! that waits for nothing still gets one item or part at a time, so that it goes on. Whatever is
 //! pinned of blocks beyond the slices that wait is within [`BLOCKS_KEPT_BYTES`] and
-//! [`BLOCKS_PINNED_BYTES`]. [`ANSWERS_BYTES`] for pages over HTTP, [`WATCH_PAGES_BYTES`] for the list
-//! of rooms. With the defaults, that is 256 + 8 + 64 + 64 + 4 MiB, and in the kernel half a mebibyte for each connection that does not read,
-//! until it is given up on after [`Limits::write_stall_seconds`].
+//! [`BLOCKS_PINNED_BYTES`]. [`ANSWERS_BYTES`] for pages over HTTP, and [`WATCH_PAGES_BYTES`] for
+//! those of the list of rooms. With the defaults, that is 256 + 8 + 64 + 64 + 4 MiB, and in the
+//! kernel half a mebibyte for each connection that does not read, until it is given up on after
+//! [`Limits::write_stall_seconds`].
 //!
 //! # What a slow disk can make it hold
 //!

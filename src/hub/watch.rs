@@ -128,8 +128,8 @@ impl Watching {
         self.watchers.state().next
     }
 
-    /// Keeps a frame for the others that are being told the list; `begun`: what [`Self::begun`] said
-    /// before it was read.
+    /// Keeps a frame for the others that are being told the list; `begun`: what [`Self::begun`]
+    /// said before it was read.
     pub fn share(&self, key: PageKey, begun: u64, page: &Page) {
         let mut state = self.watchers.state();
         if state.listing > 1 {
