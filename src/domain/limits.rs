@@ -12,9 +12,10 @@
 //! The process: [`Limits::waiting_bytes_total`] for sockets; once that is spent, a connection
 //! that waits for nothing still gets one item or part at a time, so that it goes on. Whatever is
 //! pinned of blocks beyond the slices that wait is within [`BLOCKS_KEPT_BYTES`] and
-//! [`BLOCKS_PINNED_BYTES`]. [`ANSWERS_BYTES`] for pages over HTTP. With the defaults, that is
-//! 256 + 8 + 64 + 64 MiB, and in the kernel half a mebibyte for each connection that does not read,
-//! until it is given up on after [`Limits::write_stall_seconds`].
+//! [`BLOCKS_PINNED_BYTES`]. [`ANSWERS_BYTES`] for pages over HTTP, and [`WATCH_PAGES_BYTES`] for
+//! those of the list of rooms. With the defaults, that is 256 + 8 + 64 + 64 + 4 MiB, and in the
+//! kernel half a mebibyte for each connection that does not read, until it is given up on after
+//! [`Limits::write_stall_seconds`].
 //!
 //! # What a slow disk can make it hold
 //!
@@ -206,6 +207,8 @@ pub const PRESENCE_TURN: usize = 64;
 pub const PRESENCE_NAMES: usize = 200;
 /// Rooms in one frame about the list of rooms.
 pub const WATCH_ROOMS: usize = 200;
+/// Bytes of such frames that are kept while several connections are told all rooms.
+pub const WATCH_PAGES_BYTES: usize = 4 * 1024 * 1024;
 /// Changes of the list of rooms are gathered this long.
 pub const WATCH_GATHER: Duration = Duration::from_secs(1);
 /// Changed rooms of which somebody who watches has still to be told, and as many again while they

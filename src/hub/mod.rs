@@ -28,6 +28,7 @@ mod subscription;
 mod tests;
 mod vacant;
 mod watch;
+mod watch_pages;
 
 pub use block::Part;
 pub use blocks::{Begin, BlockLimits, Blocks, Find, Ticket};
@@ -41,3 +42,4 @@ pub use rooms::Hub;
 pub use state::{Cut, Member, PublishError};
 pub use subscription::{Gone, Position, Step, Subscription};
 pub use watch::{Watchers, Watching, listed};
+pub use watch_pages::Page;

@@ -17,7 +17,7 @@
 //! A watcher begins with all rooms, page by page, while its cursor waits where the changes stood
 //! before the first page was read; nothing can be missing in between. It then takes part from the
 //! next round on, not in one that is under way, whose frames can be older than its pages: so what
-//! it is told of a room never goes back.
+//! it is told of a room never goes back. Of many that begin together, one reads a page for all.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering, fence};
@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::watch_pages::{Page, PageKey, Pages};
 use super::{Connection, Hub};
 use crate::domain::RoomId;
 use crate::domain::limits::{WATCH_CHANGES, WATCH_ROOMS, WATCH_TURN};
@@ -60,6 +61,19 @@ struct State {
     /// By their numbers.
     watchers: BTreeMap<u64, Arc<Watcher>>,
     next: u64,
+    /// How many of them are still being told all rooms, and what they can share of that.
+    listing: usize,
+    pages: Pages,
+}
+
+impl State {
+    /// One more has been told all rooms, or will not be.
+    fn listed(&mut self) {
+        self.listing -= 1;
+        if self.listing == 0 {
+            self.pages = Pages::default();
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -102,18 +116,45 @@ pub struct Watching {
 }
 
 impl Watching {
+    /// A frame of the list that has been read since this began, for another.
+    #[must_use]
+    pub fn page(&self, key: &PageKey) -> Option<Page> {
+        self.watchers.state().pages.get(key, self.number)
+    }
+
+    /// How many have begun: what is read from here on is new enough for all of them.
+    #[must_use]
+    pub fn begun(&self) -> u64 {
+        self.watchers.state().next
+    }
+
+    /// Keeps a frame for the others that are being told the list; `begun`: what [`Self::begun`]
+    /// said before it was read.
+    pub fn share(&self, key: PageKey, begun: u64, page: &Page) {
+        let mut state = self.watchers.state();
+        if state.listing > 1 {
+            state.pages.keep(key, begun, page.clone());
+        }
+    }
+
     /// All rooms have been told: from here on it is told of changes.
     pub fn listen(&self) {
-        self.watcher.place().listening = true;
+        let before = std::mem::replace(&mut self.watcher.place().listening, true);
+        if !before {
+            self.watchers.state().listed();
+        }
         self.watchers.bell.notify_one();
     }
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        self.watcher.place().listening = false;
+        let listened = std::mem::replace(&mut self.watcher.place().listening, false);
         let mut state = self.watchers.state();
         state.watchers.remove(&self.number);
+        if !listened {
+            state.listed();
+        }
         if state.watchers.is_empty() {
             self.watchers.any.store(false, Ordering::Relaxed);
             let State { last, next, .. } = *state;
@@ -185,6 +226,7 @@ impl Watchers {
         let watcher = Arc::new(Watcher { connection: Arc::clone(connection), place });
         let number = state.next;
         state.next += 1;
+        state.listing += 1;
         state.watchers.insert(number, Arc::clone(&watcher));
         Watching { watchers: Arc::clone(self), number, watcher }
     }

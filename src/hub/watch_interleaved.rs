@@ -41,32 +41,47 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 /// One of those who watch.
 struct Viewer {
     client: Client,
-    /// What it begins with, as far as it has it: the last room that was read, and what was read and
-    /// is not handed on yet.
-    listing: Option<(u64, Option<Bytes>)>,
+    /// What it begins with, as far as it has it.
+    listing: Option<Listing>,
+}
+
+/// The last room that was read, and what was read and is not handed on yet.
+#[derive(Default)]
+struct Listing {
+    last: u64,
+    page: Option<(PageKey, u64, Page)>,
 }
 
 impl Viewer {
     fn begin(&mut self, watchers: &Arc<Watchers>) {
+        self.client.watching = None;
         self.client.watching = Some(watchers.begin(&self.client.connection));
-        self.listing = Some((0, None));
+        self.listing = Some(Listing::default());
     }
 
     fn page(&mut self, truth: &HashMap<u64, u64>) {
-        let Some((last, page)) = &mut self.listing else { return };
+        let (Some(watching), Some(listing)) = (&self.client.watching, &mut self.listing) else {
+            return;
+        };
         let outbound = &self.client.connection.outbound;
-        match page.take() {
-            None if outbound.is_full() => {}
-            None if *last == ROOMS => {
-                self.listing = None;
-                self.client.watching.as_ref().unwrap().listen();
-            }
-            None => {
-                let upto = ROOMS.min(*last + FRAME as u64);
-                *page = Some(frame(*last + 1..=upto, truth));
-                *last = upto;
-            }
-            Some(page) => outbound.send(page),
+        let key = (RoomId::new(listing.last).ok(), None);
+        if let Some((key, begun, page)) = listing.page.take() {
+            watching.share(key, begun, &page);
+            listing.last = page.last.unwrap().get();
+            outbound.send(page.frame);
+        } else if outbound.is_full() {
+            // It waits.
+        } else if listing.last == ROOMS {
+            self.listing = None;
+            watching.listen();
+        } else if let Some(page) = watching.page(&key) {
+            listing.last = page.last.unwrap().get();
+            outbound.send(page.frame);
+        } else {
+            let upto = ROOMS.min(listing.last + FRAME as u64);
+            let frame = frame(listing.last + 1..=upto, truth);
+            let page = Page { frame, last: RoomId::new(upto).ok(), has_more: upto < ROOMS };
+            listing.page = Some((key, watching.begun(), page));
         }
     }
 

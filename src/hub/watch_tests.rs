@@ -239,3 +239,31 @@ fn whoever_begins_to_listen_in_a_round_takes_part_from_the_next_one_on() {
     assert_eq!(first.view[&1], 2);
     assert!(watchers.state().by_change.is_empty(), "the late one is not waited for either");
 }
+
+#[test]
+fn those_who_begin_together_share_pages_and_nothing_is_kept_behind_them() {
+    let watchers: Arc<Watchers> = Arc::default();
+    let client = Client::new(1, usize::MAX);
+    let begin = || watchers.begin(&client.connection);
+    let key = || (None, Some("w".to_owned()));
+    let page = Page { frame: Bytes::from_static(b"page"), last: None, has_more: false };
+    let alone = begin();
+    alone.share(key(), alone.begun(), &page);
+    assert!(alone.page(&key()).is_none(), "there is nobody else to keep it for");
+    let (first, second) = (begin(), begin());
+    let begun = first.begun();
+    let late = begin();
+    first.share(key(), begun, &page);
+    assert!(alone.page(&key()).is_some() && second.page(&key()).is_some());
+    assert!(late.page(&key()).is_none(), "it could be older than what this one has been told");
+    let all = [alone, first, second, late];
+    all.iter().for_each(Watching::listen);
+    all.iter().for_each(Watching::listen);
+    assert!(all[0].page(&key()).is_none());
+    assert_eq!(watchers.state().listing, 0);
+    let other = begin();
+    drop(all);
+    assert_eq!(watchers.state().listing, 1);
+    drop(other);
+    assert_eq!(watchers.state().listing, 0);
+}

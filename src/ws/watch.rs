@@ -5,7 +5,8 @@ use std::sync::{MutexGuard, PoisonError};
 
 use super::session::Session;
 use super::state::Refused;
-use crate::hub::{Watching, listed};
+use crate::domain::RoomId;
+use crate::hub::{Page, Watching, listed};
 use crate::protocol::{RoomsFrame, ServerFrame};
 
 /// What a connection has watched so far.
@@ -28,31 +29,49 @@ impl Session {
         let outbound = &self.connection.outbound;
         let again = self.watches().frames;
         self.app.charge_for_list(self.caller().identity.user_id, again)?;
-        let begun = hub.watchers.begin(&self.connection);
         // Nothing of what it watched before may follow from here on: it can be newer than the
         // rooms as they are now read.
         self.watches().current = None;
-        let (mut after, mut snapshot, mut frames) = (None, true, 0);
+        let begun = hub.watchers.begin(&self.connection);
+        let (mut after, mut frames) = (None, 0);
         loop {
             // In turns with those who catch up: many that watch come back at once, too.
             let turn = hub.log.turn().await;
-            let (rooms, has_more) = self.app.listed_rooms(after).await?;
-            let listed = rooms.iter().map(listed).collect();
-            let frame = RoomsFrame { snapshot, has_more, rooms: listed, reference };
-            outbound.send(ServerFrame::Rooms(frame).encode());
+            let Page { frame, last, has_more } = self.page(&begun, after, reference).await?;
+            outbound.send(frame);
             drop(turn);
             frames += 1;
             self.watches().frames = frames.max(again);
             if !has_more {
                 break;
             }
-            after = rooms.last().map(|summary| summary.room.room_id);
-            snapshot = false;
+            after = last;
             // A failed socket shows when it is read.
             let _ = outbound.drain_if_full().await;
         }
         begun.listen();
         *self.watches() = Watches { current: Some(begun), frames };
         Ok(())
+    }
+
+    /// A frame of the list, perhaps read for another.
+    async fn page(
+        &self,
+        watching: &Watching,
+        after: Option<RoomId>,
+        reference: Option<&str>,
+    ) -> Result<Page, Refused> {
+        let key = (after, reference.map(str::to_owned));
+        if let Some(page) = watching.page(&key) {
+            return Ok(page);
+        }
+        let begun = watching.begun();
+        let (rooms, has_more) = self.app.listed_rooms(after).await?;
+        let (snapshot, last) = (after.is_none(), rooms.last().map(|summary| summary.room.room_id));
+        let rooms = rooms.iter().map(listed).collect();
+        let frame = RoomsFrame { snapshot, has_more, rooms, reference };
+        let page = Page { frame: ServerFrame::Rooms(frame).encode(), last, has_more };
+        watching.share(key, begun, &page);
+        Ok(page)
     }
 }
