@@ -5,6 +5,8 @@
 // "break" | "bold" | "italic" | "struck" | "code" | "link", ...}. What is not understood is text,
 // and so are marks that people write for themselves, as in `2*3*4`, `snake_case` or `¯\_(ツ)_/¯`.
 
+import {otherPlace, visible} from "./names.js";
+
 /** Of one message; what follows is text, so that nobody can make the page slow for others. */
 const MAX_NODES = 400;
 const MAX_QUOTES = 4;
@@ -234,11 +236,12 @@ function link(text, at, depth, next) {
   const middle = seek(text, "](", at + 1, next);
   const end = middle < 0 ? -1 : seek(text, ")", middle + 2, next);
   if (end < 0) return null;
-  const label = text.slice(at + 1, middle);
+  const label = visible(text.slice(at + 1, middle));
   if (label === "" || /[[\]\n]|\\$/.test(label)) return null;
   const href = safeUrl(text.slice(middle + 2, end));
   if (!href) return null;
-  return {node: {type: "link", href, children: inline(label, depth + 1, true)}, end: end + 1};
+  const children = inline(label, depth + 1, true);
+  return {node: linkTo(href, label, children), end: end + 1};
 }
 
 function bareLink(text, at) {
@@ -246,9 +249,16 @@ function bareLink(text, at) {
   if (!URL_START.test(text) || WORD.test(text[at - 1] ?? " ")) return null;
   URL_BODY.lastIndex = at;
   const found = trimmed(URL_BODY.exec(text)[0]);
-  const [href, shown] = [safeUrl(found), {type: "text", text: found}];
-  const node = href ? {type: "link", href, children: [shown]} : shown;
-  return {node, end: at + found.length};
+  const href = safeUrl(found);
+  const shown = {type: "text", text: href && visible(found) !== found ? href : found};
+  return {node: href ? linkTo(href, found, [shown]) : shown, end: at + found.length};
+}
+
+/** Where it leads is told, if its label tells otherwise. */
+function linkTo(href, label, children) {
+  const place = otherPlace(label, href);
+  if (place !== null) children.push({type: "text", text: ` (${place})`});
+  return {type: "link", href, children};
 }
 
 /** Without what ends the sentence rather than the address. */
@@ -265,12 +275,13 @@ function trimmed(url) {
   return url.slice(0, end);
 }
 
-/** As an absolute address of a harmless kind, or `null`. */
+/** As an absolute address of a harmless kind, or `null`. A name that stands before the host is there
+ * to be taken for it. */
 export function safeUrl(text) {
   if (text.length > MAX_URL || /[\s\u0000-\u001f]/.test(text)) return null;
   try {
     const url = new URL(text);
-    return SCHEMES.has(url.protocol) ? url.href : null;
+    return SCHEMES.has(url.protocol) && !url.username && !url.password ? url.href : null;
   } catch {
     return null;
   }

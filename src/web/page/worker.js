@@ -21,6 +21,7 @@ const FILES = [
   "/page/link.js",
   "/page/markdown.js",
   "/page/message.js",
+  "/page/names.js",
   "/page/people.js",
   "/page/render.js",
   "/page/rooms.js",

@@ -59,7 +59,7 @@ async function isClean(person) {
       "img:not(.brand-icon), [style*=url]";
     for (const node of document.querySelectorAll(kinds)) foreign.push(node.outerHTML);
     for (const node of document.querySelectorAll(".body *")) {
-      const plain = ["p", "br", "strong", "em", "code", "pre", "ul", "ol", "li", "blockquote", "a"];
+      const plain = ["p", "br", "strong", "em", "s", "code", "pre", "ul", "ol", "li", "blockquote", "a"];
       if (!plain.includes(node.localName)) foreign.push(node.outerHTML);
     }
     return foreign;

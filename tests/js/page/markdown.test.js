@@ -102,8 +102,33 @@ test("links", () => {
   is("https://a.example/b_(c)", "¶link(https://a.example/b_(c)|https://a.example/b_(c))");
   is("[a *b*](https://c.example/)", "¶link(https://c.example/|a italic(b))");
   is("[a](mailto:b@c.example)", "¶link(mailto:b@c.example|a)");
-  is("[https://a.example](https://b.example)",
-    "¶link(https://b.example/|https://a.example)");
+});
+
+test("a link whose label names another place tells where it leads", () => {
+  const link = (label, href, told = "") => is(`[${label}](${href})`,
+    `¶link(${new URL(href).href}|${label}${told})`);
+  link("https://a.example", "https://b.example", " (b.example)");
+  link("log in at A.example/in", "https://a.example.b.example/", " (a.example.b.example)");
+  link("10.0.0.1", "http://10.0.0.2:8080/", " (10.0.0.2:8080)");
+  link("ann@a.example", "mailto:eve@b.example", " (eve@b.example)");
+  link("a。example", "https://b.example", " (b.example)");
+  link("a.example/b.html", "https://www.a.example:8443/c");
+  link("ann@a.example", "mailto:ann@a.example");
+  link("version 1.2, see e.g. here...", "https://b.example");
+  // What looks like it is another name.
+  is("https://\u0430pple.com/", "¶link(https://xn--pple-43d.com/|https://\u0430pple.com/ " +
+    "(xn--pple-43d.com))");
+  is("[a.exam\u200bple](https://b.example)", "¶link(https://b.example/|a.example (b.example))");
+});
+
+test("no link hides where it leads", () => {
+  for (const url of ["https://a.example@b.example/", "https://a.example:b@c.example/"]) {
+    assert.equal(safeUrl(url), null);
+    is(`see ${url} and`, `¶see ${url} and`);
+  }
+  is("https://b.example/\u202egpj.exe",
+    "¶link(https://b.example/%E2%80%AEgpj.exe|https://b.example/%E2%80%AEgpj.exe)");
+  is("[\u202ea\u2066b](https://b.example)", "¶link(https://b.example/|ab)");
 });
 
 test("no link leads to a program", () => {
