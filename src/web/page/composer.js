@@ -6,6 +6,15 @@ import {say} from "./words.js";
 // The server takes no others; a pasted text may have some.
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f]/g;
 
+/** What Safari calls the key that ends a composition, as it no longer says that one goes on. */
+const COMPOSED = 229;
+
+/** Whether this key sends what is written. */
+export function isSending({key, keyCode, isComposing, shiftKey, ctrlKey, metaKey}, isOnScreen) {
+  if (key !== "Enter" || isComposing || keyCode === COMPOSED) return false;
+  return ctrlKey || metaKey || !(shiftKey || isOnScreen);
+}
+
 export class Composer {
   #form = $("composer");
   #text = $("text");
@@ -23,7 +32,7 @@ export class Composer {
       this.#send();
     }, {signal});
     this.#text.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing || isTouch()) return;
+      if (!isSending(event, isTouch())) return;
       event.preventDefault();
       this.#send();
     }, {signal});
