@@ -7,11 +7,12 @@ import {SignIn} from "./signin.js";
 import {fillIn, language, say} from "./words.js";
 
 const RETRY_MS = 4000;
-const ROOM = /^\/r\/([A-Za-z0-9-]+)$/;
+const ROOM = /^\/r\/([^/]+)$/;
 
 let session = null;
 
-/** The address of the room in the page's address, or `null`. */
+/** The address of the room in the page's address, as it is written there: also one that no room can
+ * have. Or `null`. */
 const roomInPath = () => ROOM.exec(location.pathname)?.[1].toLowerCase() ?? null;
 
 const route = {
