@@ -18,7 +18,6 @@ const en = {
     username: "User name",
     password: "Password",
     passwordHint: "At least 8 characters",
-    displayName: "Name to show",
     optional: "optional",
     setupCode: "Setup code",
     setupCodeHint: "The server printed it when it started.",
@@ -52,6 +51,7 @@ const en = {
       other: "All rooms, {count} with unread messages"},
     copyLink: "Copy link",
     copied: "Link copied",
+    notCopied: "The link is {link}",
   },
   create: {
     title: "New room",
@@ -105,7 +105,7 @@ const en = {
     placeholder: "Message {room}",
     send: "Send",
     hint: "Enter sends, Shift and Enter begin a new line.",
-    hintTouch: "Enter begins a new line.",
+    hintTouch: "Enter begins a new line, Control and Enter send.",
   },
   link: {
     offline: "You are offline. What you write is kept and sent later.",
@@ -120,6 +120,14 @@ const en = {
     catchingUp: "Catching up…",
     back: "Connected again.",
     unsaved: "This browser keeps no unsent messages: leave the page open until they are sent.",
+  },
+  // What a field takes, for whatever is wrong with it.
+  faults: {
+    username: "3 to 32 letters from a to z, digits, “_”, “-” or “.”.",
+    password: "8 to 128 characters.",
+    setupCode: "The first account needs the code that the server printed when it started.",
+    name: "1 to 80 characters.",
+    slug: "Up to 64 small letters from a to z, digits and hyphens, not digits alone.",
   },
   errors: {
     network: "The server cannot be reached.",
@@ -176,6 +184,13 @@ export function reason(error) {
   const key = `errors.${error.code}`;
   const text = say(key);
   return text === key ? error.message : text;
+}
+
+/** What is wrong with a field. The server says only in English which of its rules was broken. */
+export function fault(field, message) {
+  const key = `faults.${field}`;
+  const text = say(key);
+  return text === key ? message.charAt(0).toLocaleUpperCase() + message.slice(1) : text;
 }
 
 /** Puts the texts into the markup that names them. */

@@ -6,7 +6,7 @@ import {test} from "node:test";
 import {daysBetween, standing} from "../../../src/web/page/grouping.js";
 import {dayName} from "../../../src/web/page/times.js";
 import {typingText} from "../../../src/web/page/typing.js";
-import {choose, reason, say, tables, translator} from "../../../src/web/page/words.js";
+import {choose, fault, reason, say, tables, translator} from "../../../src/web/page/words.js";
 
 const PAGE = new URL("../../../src/web/page/", import.meta.url);
 
@@ -32,29 +32,58 @@ test("an error is told in our words, or else in the server's", () => {
   assert.equal(reason({code: "new_code", message: "x"}), "x");
 });
 
+test("what is wrong with a field is told in our words, or else in the server's", () => {
+  assert.equal(fault("slug", "must be lower case"), say("faults.slug"));
+  assert.equal(fault("hue", "must be a colour"), "Must be a colour");
+});
+
+const read = (path) => readFileSync(new URL(path, PAGE), "utf8");
+const quotedIn = (source) => [...source.matchAll(/["'`]([\w.-]+)["'`]/g)].map(([, text]) => text);
+
 test("every text that is asked for is in the table, and none is there in vain", () => {
   const isPart = (name) => /\.(js|html)$/.test(name) && name !== "words.js";
-  const read = (name) => readFileSync(new URL(name, PAGE), "utf8");
-  const source = readdirSync(PAGE).filter(isPart).map(read).join("\n");
-  const keys = [];
-  const walk = (part, path) => {
-    for (const [name, value] of Object.entries(part)) {
-      const isText = typeof value === "string" || "other" in value;
-      if (isText) keys.push([...path, name].join("."));
-      else walk(value, [...path, name]);
-    }
-  };
-  walk(tables.en, []);
-  const quoted = /["`]((?:app|signin|rooms|create|account|talk|composer|link)\.\w+)["`]/g;
-  for (const [, key] of source.matchAll(quoted)) assert.ok(keys.includes(key), key);
-  for (const key of keys) {
-    const [section, name] = key.split(".");
-    const states = ["sending", "heard", "safe"];
-    const byState = section === "link" || (section === "talk" && states.includes(name));
-    const named = section === "errors" || byState ||
-      source.includes(`"${key}"`) || key === "app.noScript";
-    assert.ok(named, `${key} is not used`);
+  const source = readdirSync(PAGE).filter(isPart).map(read).join("\n") + read("words.js")
+    .slice(read("words.js").indexOf("export const tables"));
+  const isText = (part) => typeof part === "string" || "other" in part;
+  const asked = new Set();
+  for (const [, section, name] of source.matchAll(/["`](\w+)\.(\w+)["`]/g)) {
+    if (Object.hasOwn(tables.en, section)) asked.add(`${section}.${name}`);
   }
+  // Of some, a part of the name is what happened.
+  const link = read("link.js");
+  const [kinds] = /\n  #key\(\) \{.*?\n  \}/s.exec(link);
+  const told = [...link.matchAll(/#tell\("(\w+)"\)/g)].map(([, kind]) => kind);
+  const states = ["open", "catching-up"];
+  const forms = [...read("index.html").matchAll(/<input [^>]*?\bname="(\w+)"([^>]*)/gs)]
+    .filter(([, , rest]) => !rest.includes("checkbox")).map(([, name]) => name);
+  const protocol = read("../../protocol/protocol.md");
+  const codes = [...protocol.matchAll(/^\| `(\w+)` \| [\d-]+ \| (?:no|yes) /gm)];
+  const own = `${source}\n${read("../library/parlor.js")}`.matchAll(/ParlorError\("(\w+)"/g);
+  const happens = {
+    talk: ["sending", "heard", "safe"],
+    link: [...quotedIn(kinds).filter((kind) => !states.includes(kind)), ...told],
+    faults: forms,
+    errors: [...codes, ...own].map(([, code]) => code),
+  };
+  const templates = [...source.matchAll(/`(\w+)\.\$\{/g)].map(([, section]) => section);
+  const parts = templates.filter((section) => Object.hasOwn(tables.en, section));
+  assert.deepEqual(new Set(parts), new Set(Object.keys(happens)));
+  for (const [section, names] of Object.entries(happens)) {
+    assert.ok(names.length > 2, section);
+    for (const name of names) {
+      // A code without words of ours is told in the server's.
+      if (section !== "errors" || name in tables.en.errors) asked.add(`${section}.${name}`);
+    }
+  }
+  const there = Object.entries(tables.en).flatMap(([section, texts]) =>
+    Object.entries(texts).map(([name, text]) => {
+      assert.ok(isText(text), `${section}.${name}`);
+      return `${section}.${name}`;
+    }));
+  // This one is shown where no script runs.
+  asked.add("app.noScript");
+  assert.ok(read("index.html").includes(tables.en.app.noScript));
+  assert.deepEqual([...asked].sort(), there.sort());
 });
 
 test("messages stand together by author and time", () => {
