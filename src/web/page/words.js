@@ -123,11 +123,11 @@ const en = {
   },
   // What a field takes, for whatever is wrong with it.
   faults: {
-    username: "3 to 32 letters from a to z, digits, “_”, “-” or “.”.",
-    password: "8 to 128 characters.",
+    username: "It needs 3 to 32 characters: a to z, digits, hyphens, dots or underscores.",
+    password: "It needs 8 to 128 characters.",
     setupCode: "The first account needs the code that the server printed when it started.",
-    name: "1 to 80 characters.",
-    slug: "Up to 64 small letters from a to z, digits and hyphens, not digits alone.",
+    name: "It needs 1 to 80 characters.",
+    slug: "It has up to 64 characters: a to z, digits and hyphens, not digits alone.",
   },
   errors: {
     network: "The server cannot be reached.",

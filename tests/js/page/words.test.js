@@ -86,16 +86,29 @@ test("every text that is asked for is in the table, and none is there in vain", 
   assert.deepEqual([...asked].sort(), there.sort());
 });
 
-test("messages stand together by author and time", () => {
-  const at = new Date(2026, 10, 23, 12, 0).getTime();
-  const minutes = (count) => count * 60_000;
-  const first = {userId: 1, at};
-  assert.deepEqual(standing(undefined, first), {day: true, head: true});
-  const group = (message) => standing(first, message);
-  assert.deepEqual(group({userId: 1, at: at + minutes(5)}), {day: false, head: false});
-  assert.deepEqual(group({userId: 1, at: at + minutes(6)}), {day: false, head: true});
-  assert.deepEqual(group({userId: 2, at: at + 1}), {day: false, head: true});
-  assert.deepEqual(group({userId: 1, at: at + minutes(12 * 60)}), {day: true, head: true});
+test("messages stand together by author and day, for 5 minutes and 15 of them at most", () => {
+  const noon = new Date(2026, 10, 23, 12, 0).getTime();
+  const said = (seq, minutes, userId = 1) => ({seq, userId, at: noon + minutes * 60_000});
+  /** Which of them are heads; `D` where a day begins. */
+  const stands = (...messages) => {
+    let previous;
+    return messages.map((message) => {
+      previous = standing(previous, message);
+      return previous.day ? "D" : previous.head ? "h" : "-";
+    }).join("");
+  };
+  assert.equal(stands(said(15, 0), said(16, 1), said(17, 4.9), said(18, 5), said(19, 9)), "D--h-");
+  assert.equal(stands(said(15, 0), said(16, 0, 2), said(17, 0), said(18, 12 * 60)), "DhhD");
+  const many = Array.from({length: 40}, (_, index) => said(index + 1, 0));
+  const all = stands(...many);
+  assert.equal(all, `D${"-".repeat(13)}h${"-".repeat(14)}h${"-".repeat(10)}`);
+  // Whatever is loaded before them.
+  for (const from of [1, 7, 20]) {
+    assert.equal(stands(...many.slice(from)).slice(1), all.slice(from + 1));
+  }
+  // What waits to be sent stands as it will.
+  const waiting = many.map((message, index) => (index < 10 ? message : {...message, seq: undefined}));
+  assert.equal(stands(...waiting), all);
 });
 
 test("days are named by the calendar", () => {
