@@ -82,10 +82,18 @@ function install() {
   navigator.serviceWorker.register(policy?.createScriptURL(path) ?? path).catch(() => {});
 }
 
+/** A keyboard on the screen takes from what is seen, and not every browser tells the layout. */
+function fit() {
+  const seen = visualViewport.height * visualViewport.scale;
+  document.documentElement.style.setProperty("--seen", `${seen}px`);
+  scrollTo(0, 0);
+}
+
 document.documentElement.lang = language;
 fillIn(document);
 document.title = say("app.name");
 addEventListener("popstate", () => session?.show(roomInPath()));
 document.addEventListener("click", follow);
+globalThis.visualViewport?.addEventListener("resize", fit);
 start();
 install();

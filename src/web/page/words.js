@@ -108,10 +108,11 @@ const en = {
     hintTouch: "Enter begins a new line, Control and Enter send.",
   },
   link: {
-    offline: "You are offline. What you write is kept and sent later.",
+    offline: "You are offline.",
     doubted: "Your device says that it is offline. Asking the server…",
     connecting: "Connecting…",
-    waiting: "No connection. What you write is kept and sent later.",
+    waiting: "No connection.",
+    kept: "What you write is kept and sent later.",
     countdown: "Trying again in {seconds} s",
     now: "Try now",
     renewing: "Renewing your session…",
