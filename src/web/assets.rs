@@ -58,6 +58,7 @@ const FILES: &[(&str, &str, &[u8])] = files! {
     "/page/link.js", SCRIPT, "page/link.js";
     "/page/markdown.js", SCRIPT, "page/markdown.js";
     "/page/message.js", SCRIPT, "page/message.js";
+    "/page/names.js", SCRIPT, "page/names.js";
     "/page/people.js", SCRIPT, "page/people.js";
     "/page/render.js", SCRIPT, "page/render.js";
     "/page/rooms.js", SCRIPT, "page/rooms.js";

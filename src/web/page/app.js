@@ -7,11 +7,12 @@ import {SignIn} from "./signin.js";
 import {fillIn, language, say} from "./words.js";
 
 const RETRY_MS = 4000;
-const ROOM = /^\/r\/([A-Za-z0-9-]+)$/;
+const ROOM = /^\/r\/([^/]+)$/;
 
 let session = null;
 
-/** The address of the room in the page's address, or `null`. */
+/** The address of the room in the page's address, as it is written there: also one that no room can
+ * have. Or `null`. */
 const roomInPath = () => ROOM.exec(location.pathname)?.[1].toLowerCase() ?? null;
 
 const route = {
@@ -81,10 +82,18 @@ function install() {
   navigator.serviceWorker.register(policy?.createScriptURL(path) ?? path).catch(() => {});
 }
 
+/** A keyboard on the screen takes from what is seen, and not every browser tells the layout. */
+function fit() {
+  const seen = visualViewport.height * visualViewport.scale;
+  document.documentElement.style.setProperty("--seen", `${seen}px`);
+  scrollTo(0, 0);
+}
+
 document.documentElement.lang = language;
 fillIn(document);
 document.title = say("app.name");
 addEventListener("popstate", () => session?.show(roomInPath()));
 document.addEventListener("click", follow);
+globalThis.visualViewport?.addEventListener("resize", fit);
 start();
 install();

@@ -6,6 +6,17 @@ import {say} from "./words.js";
 // The server takes no others; a pasted text may have some.
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f]/g;
 
+/** So many letters of a room's name fit where the message will stand, also on a phone. */
+const PLACEHOLDER = 20;
+/** What Safari calls the key that ends a composition, as it no longer says that one goes on. */
+const COMPOSED = 229;
+
+/** Whether this key sends what is written. */
+export function isSending({key, keyCode, isComposing, shiftKey, ctrlKey, metaKey}, isOnScreen) {
+  if (key !== "Enter" || isComposing || keyCode === COMPOSED) return false;
+  return ctrlKey || metaKey || !(shiftKey || isOnScreen);
+}
+
 export class Composer {
   #form = $("composer");
   #text = $("text");
@@ -23,7 +34,7 @@ export class Composer {
       this.#send();
     }, {signal});
     this.#text.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing || isTouch()) return;
+      if (!isSending(event, isTouch())) return;
       event.preventDefault();
       this.#send();
     }, {signal});
@@ -35,7 +46,9 @@ export class Composer {
 
   open(slug, name) {
     this.#slug = slug;
-    this.#text.placeholder = say("composer.placeholder", {room: name});
+    const [letters, shown] = [[...name], [...name].slice(0, PLACEHOLDER)];
+    const room = shown.length < letters.length ? `${shown.join("").trim()}…` : name;
+    this.#text.placeholder = say("composer.placeholder", {room});
     this.#text.value = this.#drafts.of(slug);
     this.#changed();
   }
@@ -68,8 +81,9 @@ export class Composer {
   #changed() {
     if (this.#slug !== null) this.#drafts.set(this.#slug, this.#text.value);
     $("send").disabled = this.#text.value.trim() === "";
-    // As high as its lines, within what the style allows.
-    this.#text.style.height = "auto";
+    // As high as its lines, within what the style allows; what stands in an empty one is no line.
+    this.#text.style.height = "";
+    if (this.#text.value === "") return;
     const {scrollHeight, offsetHeight, clientHeight} = this.#text;
     this.#text.style.height = `${scrollHeight + offsetHeight - clientHeight}px`;
   }

@@ -2,6 +2,7 @@
 
 import {$, announce} from "./dom.js";
 import {Feed} from "./feed.js";
+import {roomName} from "./names.js";
 import {presence} from "./people.js";
 import {Typing} from "./typing.js";
 import {say} from "./words.js";
@@ -55,13 +56,13 @@ export class Conversation {
     // Who followed a link: that much is new was not known before.
     if (unread > limit && limit < PAGE_MAX) page = await ask({limit: PAGE_MAX});
     if (opening !== this.#opening) return;
-    this.info = info;
+    this.info = {...info, name: roomName(info)};
     this.#count = page.count;
     this.#head = page.head;
     this.#feed.timeline.reset(page);
     this.#feed.freshFrom = unread > 0 ? page.messages.at(-unread)?.seq : undefined;
     this.#join(page.messages.at(-1)?.seq ?? page.head);
-    this.#hooks.onOpened(info);
+    this.#hooks.onOpened(this.info);
     this.#feed.draw();
     this.#showEnds();
     const fresh = document.querySelector("#messages > li > .fresh");

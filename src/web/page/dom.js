@@ -56,5 +56,23 @@ export function announce(text) {
   while (announcer().childElementCount > 4) announcer().firstElementChild.remove();
 }
 
+/** Puts a text where pasting takes it from, and tells whether it is there. */
+export async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Only secure pages have a clipboard. In others what is selected can be copied.
+    const focused = document.activeElement;
+    const box = make("textarea", {value: text, className: "unseen", readOnly: true});
+    document.body.append(box);
+    box.select();
+    const isDone = document.execCommand("copy");
+    box.remove();
+    focused?.focus();
+    return isDone;
+  }
+}
+
 export const isNarrow = () => matchMedia("(max-width: 719px)").matches;
 export const isTouch = () => matchMedia("(pointer: coarse)").matches;

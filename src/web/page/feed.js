@@ -115,9 +115,9 @@ export class Feed {
     let previous;
     for (const {message, item} of shown) {
       const isFirstNew = message.seq !== undefined && message.seq === this.freshFrom;
-      stand(item, standing(previous, message), {at: message.at, isFirstNew});
+      previous = standing(previous, message);
+      stand(item, previous, {at: message.at, isFirstNew});
       if (message.userId === this.#me.userId) this.#mark(item, message);
-      previous = message;
     }
     const hidden = waiting.length - Math.min(waiting.length, PENDING);
     $("waiting").textContent = hidden > 0 ? say("talk.waiting", {count: hidden}) : "";

@@ -1,7 +1,7 @@
 // Forms that are sent by the page itself: each fault is told beside its field.
 
 import {make} from "./dom.js";
-import {reason} from "./words.js";
+import {fault, reason} from "./words.js";
 
 /** Calls `action` with the fields that are filled in; what it throws is told. */
 export function onSubmit(form, action, signal) {
@@ -35,31 +35,27 @@ export function clear(form) {
 function tell(form, error) {
   const field = {username_taken: "username", slug_taken: form.elements.slug ? "slug" : "name"};
   const about = field[error.code];
-  const faults = about ? [{field: about, message: reason(error)}] : error.fields ?? [];
+  const faults = about ? [[about, reason(error)]]
+    : (error.fields ?? []).map(({field: name, message}) => [name, fault(name, message)]);
   const others = [];
   let first = null;
-  for (const {field: name, message} of faults) {
+  for (const [name, text] of faults) {
     const input = form.elements.namedItem(name);
     if (!input) {
-      others.push(`${name}: ${message}`);
+      others.push(`${name}: ${text}`);
       continue;
     }
     if (input.hasAttribute("aria-invalid")) continue;
     const properties = {className: "fault field", id: `${input.id}-fault`};
-    const fault = make("p", properties, [sentence(message)]);
+    const told = make("p", properties, [text]);
     input.setAttribute("aria-invalid", "true");
-    describe(input, fault.id);
-    input.closest(".field-box").append(fault);
+    describe(input, told.id);
+    input.closest(".field-box").append(told);
     first ??= input;
   }
   if (!first && others.length === 0) others.push(reason(error));
   form.querySelector(".fault[role=alert]").textContent = others.join(" ");
   first?.focus();
-}
-
-/** The server's rules begin small, as they follow a field's name elsewhere. */
-function sentence(text) {
-  return text.charAt(0).toLocaleUpperCase() + text.slice(1);
 }
 
 /** Beside its own hint, if it has one. */

@@ -110,8 +110,10 @@ export class Link {
     box.hidden = key === null;
     box.dataset.kind = key ?? "";
     const text = key === null ? "" : say(`link.${key}`);
-    if (text !== "" && $("link-text").textContent !== text) announce(text);
+    const kept = ["offline", "waiting"].includes(key) ? say("link.kept") : "";
+    if (text !== "" && $("link-text").textContent !== text) announce(`${text} ${kept}`.trim());
     $("link-text").textContent = text;
+    $("link-kept").textContent = kept;
     $("link-now").hidden = !action;
     if (action) $("link-now").textContent = say(action);
     this.#count();

@@ -2,7 +2,10 @@
 // the tree is `render.js`'s business. Takes time in proportion to the text, whatever it is.
 //
 // Blocks: {type: "paragraph" | "quote" | "list" | "codeBlock", ...}. Inline: {type: "text" |
-// "break" | "bold" | "italic" | "code" | "link", ...}. What is not understood is text.
+// "break" | "bold" | "italic" | "struck" | "code" | "link", ...}. What is not understood is text,
+// and so are marks that people write for themselves, as in `2*3*4`, `snake_case` or `¯\_(ツ)_/¯`.
+
+import {otherPlace, visible} from "./names.js";
 
 /** Of one message; what follows is text, so that nobody can make the page slow for others. */
 const MAX_NODES = 400;
@@ -10,19 +13,27 @@ const MAX_QUOTES = 4;
 const MAX_NESTING = 6;
 const FENCE = /^ {0,3}```\s*([\w+#.-]*)\s*$/;
 const FENCE_END = /^ {0,3}```\s*$/;
-const QUOTE = /^ {0,3}> ?/;
+// A line may also begin with a face: `>:(`.
+const QUOTE = /^ {0,3}>(?: |$|(?=[>\p{L}\p{N}]))/u;
 const BULLET = /^ {0,3}[-*+] +(?=\S)/;
 const NUMBER = /^ {0,3}(\d{1,9})[.)] +(?=\S)/;
 const WORD = /[\p{L}\p{N}]/u;
+// Of scripts that put spaces between words; in others emphasis may begin anywhere.
+const SPACED = /[\p{Lu}\p{Ll}\p{N}]/u;
+// What a name or a path in a program has before an underscore that is its own.
+const CODE_BEFORE = /[\p{L}\p{N}./\\]/u;
+const CODE_AFTER = /^(?:[\p{L}\p{N}]|[./(][\p{L}\p{N})])/u;
 const URL_START = /https?:\/\//y;
 const URL_BODY = /[^\s<>"`\\]{1,2049}/y;
 const SCHEMES = new Set(["http:", "https:", "mailto:"]);
 const MAX_URL = 2048;
 
 let left = 0; // How many nodes the message that is being parsed may still have.
+let paired = new Set(); // The marks that it has more than once.
 
 export function parse(text) {
   left = MAX_NODES;
+  paired = new Set([..."*_`~"].filter((mark) => text.indexOf(mark) !== text.lastIndexOf(mark)));
   return blocks(text.split("\n"), 0);
 }
 
@@ -102,6 +113,7 @@ const SPANS = [
   {mark: "__", type: "bold", words: true},
   {mark: "*", type: "italic"},
   {mark: "_", type: "italic", words: true},
+  {mark: "~~", type: "struck"},
 ];
 
 function inline(text, depth = 0, inLink = false) {
@@ -133,20 +145,35 @@ function inline(text, depth = 0, inLink = false) {
 function special(text, at, depth, inLink, next) {
   switch (text[at]) {
     case "\n": return {node: {type: "break"}, end: at + 1};
-    case "\\": return escaped(text, at);
+    case "\\": return escaped(text, at, next);
     case "`": return code(text, at, next);
     case "[": return inLink || depth >= MAX_NESTING ? null : link(text, at, depth, next);
     case "h": return inLink ? null : bareLink(text, at);
-    case "*": case "_":
+    case "*": case "_": case "~":
       return depth >= MAX_NESTING ? null : emphasis(text, at, depth, inLink, next);
     default: return null;
   }
 }
 
-function escaped(text, at) {
-  const next = text[at + 1];
-  if (next === undefined || !"\\`*_[]>-".includes(next)) return null;
-  return {node: {type: "text", text: next}, end: at + 2};
+/** A backslash takes its meaning from a mark. Before what has none it stays. */
+function escaped(text, at, next) {
+  const mark = text[at + 1];
+  if (mark === undefined || !isMark(text, at + 1, mark, next)) return null;
+  return {node: {type: "text", text: mark}, end: at + 2};
+}
+
+/** Whether this could be one, but for the backslash before it. */
+function isMark(text, at, mark, next) {
+  const isFirst = at === 1 || text[at - 2] === "\n";
+  switch (mark) {
+    case ">": case "-": case "+": return isFirst;
+    case "*": return isFirst || paired.has(mark);
+    case "_": return paired.has(mark) &&
+      (WORD.test(text[at + 1] ?? " ") || WORD.test(text[at - 2] ?? " "));
+    case "[": return seek(text, "](", at, next) >= 0;
+    case "]": return text[at + 1] === "(";
+    default: return paired.has(mark);
+  }
 }
 
 function seek(text, mark, from, next) {
@@ -175,8 +202,10 @@ function emphasis(text, at, depth, inLink, next) {
     if (!text.startsWith(mark, at)) continue;
     const from = at + mark.length;
     const before = text[at - 1] ?? " ";
-    // Inside a word an underscore is a letter like others, as in file names.
-    if ((words && WORD.test(before)) || /^\s?$/.test(text[from] ?? "")) continue;
+    const after = text[from] ?? "";
+    // Inside a word an underscore is a letter like others, and a star is a sign for times.
+    if (words ? CODE_BEFORE.test(before) : SPACED.test(before) && SPACED.test(after)) continue;
+    if (/^\s?$/.test(after)) continue;
     const end = closing(text, mark, from, words, next);
     if (end < 0) continue;
     const children = inline(text.slice(from, end), depth + 1, inLink);
@@ -192,10 +221,10 @@ function closing(text, mark, from, words, next) {
   const key = `end ${mark}`;
   if (next.has(key)) return -1;
   for (let end = text.indexOf(mark, from); end >= 0; end = text.indexOf(mark, end + 1)) {
-    if (end === from || /\s/.test(text[end - 1])) continue;
+    if (end === from || /[\s\\]/.test(text[end - 1])) continue;
     const single = mark.length === 1;
     if (single && (text[end + 1] === mark || text[end - 1] === mark)) continue;
-    if (words && WORD.test(text[end + mark.length] ?? " ")) continue;
+    if (words && CODE_AFTER.test(text.slice(end + mark.length, end + mark.length + 2))) continue;
     // Of three marks in a row, the first ends what is within.
     return !single && text[end + 2] === mark[0] ? end + 1 : end;
   }
@@ -207,11 +236,12 @@ function link(text, at, depth, next) {
   const middle = seek(text, "](", at + 1, next);
   const end = middle < 0 ? -1 : seek(text, ")", middle + 2, next);
   if (end < 0) return null;
-  const label = text.slice(at + 1, middle);
-  if (label === "" || /[[\]\n]/.test(label)) return null;
+  const label = visible(text.slice(at + 1, middle));
+  if (label === "" || /[[\]\n]|\\$/.test(label)) return null;
   const href = safeUrl(text.slice(middle + 2, end));
   if (!href) return null;
-  return {node: {type: "link", href, children: inline(label, depth + 1, true)}, end: end + 1};
+  const children = inline(label, depth + 1, true);
+  return {node: linkTo(href, label, children), end: end + 1};
 }
 
 function bareLink(text, at) {
@@ -220,9 +250,15 @@ function bareLink(text, at) {
   URL_BODY.lastIndex = at;
   const found = trimmed(URL_BODY.exec(text)[0]);
   const href = safeUrl(found);
-  if (!href) return null;
-  const children = [{type: "text", text: found}];
-  return {node: {type: "link", href, children}, end: at + found.length};
+  const shown = {type: "text", text: href && visible(found) !== found ? href : found};
+  return {node: href ? linkTo(href, found, [shown]) : shown, end: at + found.length};
+}
+
+/** Where it leads is told, if its label tells otherwise. */
+function linkTo(href, label, children) {
+  const place = otherPlace(label, href);
+  if (place !== null) children.push({type: "text", text: ` (${place})`});
+  return {type: "link", href, children};
 }
 
 /** Without what ends the sentence rather than the address. */
@@ -239,12 +275,13 @@ function trimmed(url) {
   return url.slice(0, end);
 }
 
-/** As an absolute address of a harmless kind, or `null`. */
+/** As an absolute address of a harmless kind, or `null`. A name that stands before the host is there
+ * to be taken for it. */
 export function safeUrl(text) {
   if (text.length > MAX_URL || /[\s\u0000-\u001f]/.test(text)) return null;
   try {
     const url = new URL(text);
-    return SCHEMES.has(url.protocol) ? url.href : null;
+    return SCHEMES.has(url.protocol) && !url.username && !url.password ? url.href : null;
   } catch {
     return null;
   }

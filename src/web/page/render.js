@@ -4,7 +4,7 @@
 import {parse} from "./markdown.js";
 import {make} from "./dom.js";
 
-const INLINE = {bold: "strong", italic: "em"};
+const INLINE = {bold: "strong", italic: "em", struck: "s"};
 
 /** The nodes of one message. */
 export function rendered(text) {

@@ -1,6 +1,7 @@
 // The list of rooms, with what is unread in each.
 
 import {$, make, settle} from "./dom.js";
+import {roomName} from "./names.js";
 import {language, say} from "./words.js";
 
 const SHOWN = 200;
@@ -37,6 +38,7 @@ export class Rooms {
         continue;
       }
       const merged = {...this.#known.get(room.roomId), ...room};
+      merged.name = roomName(merged);
       this.#known.set(room.roomId, merged);
       if (isFirst) this.#reads.set(room.roomId, merged.count ?? 0);
     }

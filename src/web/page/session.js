@@ -1,6 +1,6 @@
 // Everything that a person sees who is signed in: the rooms, and the conversation in one of them.
 
-import {$, announce, isNarrow, isTouch} from "./dom.js";
+import {$, announce, copied, isNarrow, isTouch} from "./dom.js";
 import {Composer} from "./composer.js";
 import {Conversation} from "./conversation.js";
 import {createDialog} from "./create.js";
@@ -47,7 +47,7 @@ export class Session {
     createDialog((room) => parlor.createRoom(room), made, signal);
     this.#listen(onEnd);
     $("who").textContent = user.displayName;
-    $("who-name").textContent = `@${user.username}`;
+    $("who-name").textContent = user.displayName === user.username ? "" : `@${user.username}`;
     $("app").hidden = false;
     parlor.watch();
   }
@@ -205,12 +205,8 @@ export class Session {
   }
 
   async #copyLink() {
-    try {
-      await navigator.clipboard.writeText(`${location.origin}/r/${this.#address}`);
-      this.#warn(say("rooms.copied"));
-    } catch {
-      // Then the address line has it.
-    }
+    const link = `${location.origin}/r/${this.#address}`;
+    this.#warn(say(await copied(link) ? "rooms.copied" : "rooms.notCopied", {link}));
   }
 
   #warn(text) {

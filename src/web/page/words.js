@@ -18,7 +18,6 @@ const en = {
     username: "User name",
     password: "Password",
     passwordHint: "At least 8 characters",
-    displayName: "Name to show",
     optional: "optional",
     setupCode: "Setup code",
     setupCodeHint: "The server printed it when it started.",
@@ -52,6 +51,7 @@ const en = {
       other: "All rooms, {count} with unread messages"},
     copyLink: "Copy link",
     copied: "Link copied",
+    notCopied: "The link is {link}",
   },
   create: {
     title: "New room",
@@ -105,13 +105,14 @@ const en = {
     placeholder: "Message {room}",
     send: "Send",
     hint: "Enter sends, Shift and Enter begin a new line.",
-    hintTouch: "Enter begins a new line.",
+    hintTouch: "Enter begins a new line, Control and Enter send.",
   },
   link: {
-    offline: "You are offline. What you write is kept and sent later.",
+    offline: "You are offline.",
     doubted: "Your device says that it is offline. Asking the server…",
     connecting: "Connecting…",
-    waiting: "No connection. What you write is kept and sent later.",
+    waiting: "No connection.",
+    kept: "What you write is kept and sent later.",
     countdown: "Trying again in {seconds} s",
     now: "Try now",
     renewing: "Renewing your session…",
@@ -120,6 +121,14 @@ const en = {
     catchingUp: "Catching up…",
     back: "Connected again.",
     unsaved: "This browser keeps no unsent messages: leave the page open until they are sent.",
+  },
+  // What a field takes, for whatever is wrong with it.
+  faults: {
+    username: "It needs 3 to 32 characters: a to z, digits, hyphens, dots or underscores.",
+    password: "It needs 8 to 128 characters.",
+    setupCode: "The first account needs the code that the server printed when it started.",
+    name: "It needs 1 to 80 characters.",
+    slug: "It has up to 64 characters: a to z, digits and hyphens, not digits alone.",
   },
   errors: {
     network: "The server cannot be reached.",
@@ -176,6 +185,13 @@ export function reason(error) {
   const key = `errors.${error.code}`;
   const text = say(key);
   return text === key ? error.message : text;
+}
+
+/** What is wrong with a field. The server says only in English which of its rules was broken. */
+export function fault(field, message) {
+  const key = `faults.${field}`;
+  const text = say(key);
+  return text === key ? message.charAt(0).toLocaleUpperCase() + message.slice(1) : text;
 }
 
 /** Puts the texts into the markup that names them. */

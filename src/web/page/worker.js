@@ -21,6 +21,7 @@ const FILES = [
   "/page/link.js",
   "/page/markdown.js",
   "/page/message.js",
+  "/page/names.js",
   "/page/people.js",
   "/page/render.js",
   "/page/rooms.js",
@@ -33,6 +34,12 @@ const FILES = [
   "/page/typing.js",
   "/page/words.js",
 ];
+
+/** A network may take everything and answer nothing. What is asked for soon after that was found out
+ * does not wait again. */
+const PATIENCE_MS = 4000;
+const SILENCE_MS = 10_000;
+let silentUntil = 0;
 
 const shell = new Set([PAGE, ...FILES]);
 
@@ -68,14 +75,25 @@ addEventListener("fetch", (event) => {
 
 async function fresh(event, path) {
   const cache = await caches.open(CACHE);
-  let answer;
+  const kept = () => cache.match(path);
+  const asked = fetch(event.request);
+  // However late it comes, it is there for the next time.
+  event.waitUntil(asked.then((answer) => {
+    silentUntil = 0;
+    return answer.ok && cache.put(path, answer.clone());
+  }).catch(() => {}));
+  const patience = Date.now() < silentUntil ? 0 : PATIENCE_MS;
+  const silence = new Promise((resolve) => { setTimeout(resolve, patience, null); });
   try {
-    answer = await fetch(event.request);
+    const answer = await Promise.race([asked, silence]);
+    if (answer === null) {
+      silentUntil = Date.now() + SILENCE_MS;
+      return (await kept()) ?? await asked;
+    }
+    // Something in front of the server answers while that restarts.
+    if (answer.status >= 500) return (await kept()) ?? answer;
+    return answer;
   } catch (error) {
-    return (await cache.match(path)) ?? Promise.reject(error);
+    return (await kept()) ?? Promise.reject(error);
   }
-  if (answer.ok) event.waitUntil(cache.put(path, answer.clone()));
-  // Something in front of the server answers while that restarts.
-  if (answer.status >= 500) return (await cache.match(path)) ?? answer;
-  return answer;
 }

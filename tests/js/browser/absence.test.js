@@ -29,8 +29,8 @@ test("whoever was offline gets what was said, and says what was kept, once", asy
   await ann.context.setOffline(true);
   wire.down();
   await becomes(() => ann.connection(), "offline");
-  const told = "You are offline. What you write is kept and sent later.";
-  assert.equal(await ann.read("link-text"), told);
+  assert.equal(await ann.read("link-text"), "You are offline.");
+  assert.equal(await ann.read("link-kept"), "What you write is kept and sent later.");
   // Who is there is not known any more.
   await becomes(() => ann.page.locator("#people-button").isHidden(), true);
   for (const text of ["b1", "b2", "b3"]) await bob.says(text);
@@ -50,8 +50,8 @@ test("a server that is away is told of, and asked again", async (t) => {
   const {wires: [wire], ann} = await apart(t);
   wire.down();
   await becomes(() => ann.connection(), "waiting");
-  const told = "No connection. What you write is kept and sent later.";
-  assert.equal(await ann.read("link-text"), told);
+  assert.equal(await ann.read("link-text"), "No connection.");
+  assert.equal(await ann.read("link-kept"), "What you write is kept and sent later.");
   await until("a pause of seconds", async () => /in \d/.test(await ann.read("link-count")));
   wire.up();
   // It may have come back by itself in between.

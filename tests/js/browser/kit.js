@@ -149,11 +149,10 @@ export class Person {
 
   // ---- signing in and up ----
 
-  async signsUp(name, {path = "/", displayName = ""} = {}) {
+  async signsUp(name, {path = "/"} = {}) {
     await this.goes(path);
     await this.button("Create an account").click();
     await this.fillsIn(name, PASSWORD);
-    if (displayName) await this.field("Name to show optional").fill(displayName);
     await this.button("Create account").click();
     await this.isIn();
     this.name = name;

@@ -30,7 +30,7 @@ const TALK = [
 test("pictures", async (t) => {
   const server = await Server.start(t);
   const ann = await Person.arrive(t, server.url, {deviceScaleFactor: 1.5});
-  await ann.signsUp("ann", {displayName: "Ann"});
+  await ann.signsUp("ann");
   const people = {};
   for (const name of ["bob", "mei"]) people[name] = await Program.signUp(server, name);
   for (const name of ["Books", "Films", "Kitchen", "Music", "Travel"]) await people.bob.makes(name);

@@ -125,7 +125,7 @@ test("signing out ends the session in every tab and leaves nothing for whoever i
   await ann.isReading("Garden");
   await becomes(() => ann.texts(), ["before I go"]);
   assert.equal(await ann.composer.inputValue(), "");
-  assert.equal(await ann.read("who-name"), "@bob");
+  assert.equal(await ann.read("who"), "bob");
 });
 
 test("who signs out with something unsent is asked first, and then it is gone", async (t) => {

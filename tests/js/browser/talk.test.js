@@ -106,8 +106,11 @@ test("a link to a room works before signing in, and after", async (t) => {
   await cyd.goes("/r/GARDEN");
   await cyd.isReading("Garden");
   assert.equal(new URL(cyd.page.url()).pathname, "/r/garden");
-  await cyd.goes("/r/nowhere");
-  await cyd.heading("There is no such room").waitFor();
+  // Also where no room could be.
+  for (const path of ["/r/foo_bar", "/r/-", "/r/%F0%9F%8C%B1", "/r/nowhere"]) {
+    await cyd.goes(path);
+    await cyd.heading("There is no such room").waitFor();
+  }
   await cyd.link("All rooms").click();
   await cyd.enters("Garden");
   await cyd.page.goBack();
@@ -123,6 +126,36 @@ test("a link to a room works before signing in, and after", async (t) => {
   await ann.page.getByRole("link", {name: `${server.url}/r/kitchen`}).click();
   await ann.isReading("Kitchen");
   assert.ok(await ann.page.evaluate(() => window.isSamePage));
+});
+
+test("a room's link is copied, also where there is no clipboard to write to", async (t) => {
+  const {ann} = await together(t);
+  const link = `${ann.url}/r/garden`;
+  const pasted = async () => {
+    await ann.composer.focus();
+    await ann.page.keyboard.press("ControlOrMeta+v");
+    await becomes(() => ann.composer.inputValue(), link);
+    await ann.composer.fill("");
+  };
+  // As it is on plain HTTP.
+  await ann.page.evaluate(() => {
+    Object.defineProperty(navigator, "clipboard", {value: undefined, configurable: true});
+  });
+  await ann.button("Copy link").click();
+  await ann.page.locator("#toast").getByText("Link copied").waitFor();
+  assert.equal(await ann.page.evaluate(() => document.activeElement.id), "copy-link");
+  await pasted();
+  // Where nothing can be copied, it is told.
+  await ann.page.evaluate(() => { document.execCommand = () => false; });
+  await ann.button("Copy link").click();
+  await ann.page.locator("#toast").getByText(link).waitFor();
+  await ann.page.evaluate(() => {
+    window.copies = [];
+    const value = {writeText: async (text) => { copies.push(text); }};
+    Object.defineProperty(navigator, "clipboard", {value});
+  });
+  await ann.button("Copy link").click();
+  await becomes(() => ann.page.evaluate(() => copies), [link]);
 });
 
 test("a screen reader hears what others say, once, and of many only how many", async (t) => {

@@ -58,6 +58,23 @@ test("of two tabs, the one that has read further is right", () => {
   assert.deepEqual([7, 8, 9].map((roomId) => third.of(roomId)), [40, 5, 5]);
 });
 
+test("what a tab read of another database is not taken for what is read of this one", () => {
+  const storage = new Storage();
+  set(() => storage);
+  const old = new ReadPositions(1);
+  old.belongTo("log-a");
+  old.set(7, 30);
+  leave();
+  // A copy was put back: its room 7 is another.
+  const tab = new ReadPositions(1);
+  tab.belongTo("log-b");
+  tab.set(7, 1);
+  leave();
+  const next = new ReadPositions(1);
+  next.belongTo("log-b");
+  assert.deepEqual([next.of(7), next.isNew], [1, false]);
+});
+
 test("drafts are kept until they are sent or the person signs out", () => {
   const storage = new Storage();
   set(() => storage);

@@ -13,7 +13,7 @@ globalThis.document = {createElement: (name) => new Node(name)};
 globalThis.location = {origin: "https://chat.example"};
 const {rendered} = await import("../../../src/web/page/render.js");
 
-const KINDS = ["p", "br", "strong", "em", "code", "pre", "blockquote", "ul", "ol", "li", "a"];
+const KINDS = ["p", "br", "strong", "em", "s", "code", "pre", "blockquote", "ul", "ol", "li", "a"];
 const PROPERTIES = ["name", "children", "dir", "tabIndex", "start", "href", "title", "target",
   "rel"];
 
@@ -37,8 +37,29 @@ test("a link away opens beside the page and tells nothing of it", () => {
   assert.equal(link.rel, "noopener noreferrer nofollow ugc");
 });
 
-test("a link to a room of this server stays in the page", () => {
-  const [link] = every(rendered("https://chat.example/r/den")).filter(({name}) => name === "a");
-  assert.equal(link.href, "https://chat.example/r/den");
-  assert.equal(link.target, undefined);
+test("a link to a room of this server stays in the page, and no other does", () => {
+  const target = (href) => {
+    const [link] = every(rendered(href)).filter(({name}) => name === "a");
+    assert.equal(link.href, href);
+    return link.target;
+  };
+  assert.equal(target("https://chat.example/r/den"), undefined);
+  for (const away of ["https://chat.example/", "https://chat.example/openapi.json",
+    "http://chat.example/r/den", "https://chat.example:8443/r/den", "https://b.example/r/den",
+    "https://chat.example.b.example/r/den"]) {
+    assert.equal(target(away), "_blank", away);
+  }
+});
+
+test("each kind of thing is its element, around what it consists of", () => {
+  const drawn = (nodes) => nodes.map((node) => (typeof node === "string" ? node :
+    `<${node.name}>${drawn(node.children)}`)).join("");
+  const is = (text, expected) => assert.equal(drawn(rendered(text)), expected);
+  is("> a\n> > b", "<blockquote><p>a<blockquote><p>b");
+  is("**a** *b* ~~c~~ `d`\ne", "<p><strong>a <em>b <s>c <code>d<br>e");
+  is("- a\n\n3. b", "<ul><li>a<ol><li>b");
+  is("```js\na\n```", "<pre><code>a");
+  assert.equal(rendered("3. b")[0].start, 3);
+  // What somebody quotes or lists may be of another script than the page.
+  for (const text of ["> a", "- a", "1. a", "a"]) assert.equal(rendered(text)[0].dir, "auto");
 });
