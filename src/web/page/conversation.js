@@ -8,6 +8,8 @@ import {say} from "./words.js";
 
 const PAGE = 50;
 const PAGE_MAX = 200;
+/** Of what was read already, above what is new. */
+const CONTEXT = 20;
 /** Fetch more when less than so many heights of the box are left. */
 const AHEAD = 1.5;
 const RETRY_MS = 3000;
@@ -27,9 +29,9 @@ export class Conversation {
   #opening = 0; // What belongs to an earlier one is not listened to.
   #fetching = new Set();
   #ready = false; // Whether it stands where it is to be read from.
-  #count = 0;
+  #count = 0; // Of the room's messages, and the seq of the last one: as it was joined, and since.
   #head = 0;
-  #unseen = 0;
+  #away = null; // {wasAtEnd}, from an absence on until what came meanwhile is shown.
   #typing = new Typing((text) => { $("typing").textContent = text; });
   #told = [];
 
@@ -47,25 +49,47 @@ export class Conversation {
   async open(address, wanted) {
     this.close();
     const opening = this.#opening;
-    const limit = Math.min(Math.max(wanted, PAGE), PAGE_MAX);
     const path = `/rooms/${encodeURIComponent(address)}/messages`;
     const ask = (query) => this.#parlor.request("GET", path, {query});
-    let [info, page] = await Promise.all([this.#parlor.room(address), ask({limit})]);
-    const unread = page.count - (this.#reads.of(info.roomId) ?? page.count);
-    // Who followed a link: that much is new was not known before.
-    if (unread > limit && limit < PAGE_MAX) page = await ask({limit: PAGE_MAX});
+    const limit = Math.min(Math.max(wanted, PAGE), PAGE_MAX);
+    const [info, newest] = await Promise.all([this.#parlor.room(address), ask({limit})]);
+    const {count, seq} = this.#readOf(info.roomId, newest);
+    const isFar = newest.hasMore && newest.count - count > newest.messages.length;
+    const [later, earlier] = isFar
+      ? await Promise.all([{after: seq, limit: PAGE}, {before: seq + 1, limit: CONTEXT}].map(ask))
+      : [];
     if (opening !== this.#opening) return;
     this.info = info;
-    this.#count = page.count;
-    this.#head = page.head;
-    this.#feed.timeline.reset(page);
-    this.#feed.freshFrom = unread > 0 ? page.messages.at(-unread)?.seq : undefined;
-    this.#join(page.messages.at(-1)?.seq ?? page.head);
+    [this.#count, this.#head] = [newest.count, newest.head];
+    const {timeline, scroller} = this.#feed;
+    if (isFar) {
+      timeline.resetBehind(later, count);
+      timeline.prepend(earlier);
+    } else {
+      timeline.reset(newest);
+    }
+    scroller.atEnd = timeline.live;
+    this.#join((timeline.live ? timeline.last : undefined) ?? newest.head);
     this.#hooks.onOpened(info);
-    this.#feed.draw();
+    this.#toFresh(seq);
     this.#showEnds();
+  }
+
+  /** Whoever is here for the first time has read what there is. */
+  #readOf(roomId, {count, head}) {
+    const nothing = {count: 0, seq: 0};
+    return this.#reads.of(roomId) ?? (this.#reads.isNew ? {count, seq: head} : nothing);
+  }
+
+  /** With the first of what is new in view, under a line that says so. */
+  #toFresh(read) {
+    const {timeline, scroller} = this.#feed;
+    this.#ready = false;
+    const isFresh = ({seq, userId}) => seq > read && userId !== this.#me.userId;
+    this.#feed.freshFrom = timeline.messages.find(isFresh)?.seq;
+    this.#feed.draw();
     const fresh = document.querySelector("#messages > li > .fresh");
-    if (fresh) this.#feed.scroller.toItem(fresh);
+    if (fresh) scroller.toItem(fresh);
     this.#ready = true;
     this.#scrolled();
   }
@@ -82,7 +106,7 @@ export class Conversation {
     }
     this.#room = this.info = null;
     this.#fetching.clear();
-    this.#unseen = 0;
+    this.#away = null;
     this.#typing.clear();
     this.#feed.clear();
     this.#tellNewest();
@@ -103,6 +127,7 @@ export class Conversation {
     });
     on("state", ({state}) => {
       if (state === "joining" && this.#parlor.state !== "connecting") this.absent();
+      if (state === "catching-up") this.#leave();
       this.#hooks.onState(state);
     });
     on("retract", (range) => this.#retract(range));
@@ -128,26 +153,33 @@ export class Conversation {
 
   #hear(message) {
     const {timeline, scroller} = this.#feed;
-    const follows = scroller.atEnd && document.visibilityState === "visible";
     this.#typing.stopped(message.userId);
+    if (document.hidden) this.#leave();
     if (message.seq > this.#head) this.#count += 1;
     // Where nothing is heard before the disk has it.
-    if (this.info.delivery === "committed") this.#feed.timeline.storedUpTo(message.seq);
-    const shown = timeline.hear(message, scroller.atEnd);
+    if (this.info.delivery === "committed") timeline.storedUpTo(message.seq);
+    const shown = timeline.hear(message, scroller.atEnd && !this.#away);
     if (!shown && message.id !== undefined) this.#feed.heardElsewhere(message.id);
-    if (message.userId !== this.#me.userId) {
-      this.#announce(message);
-      if (!follows) this.#unseen += 1;
-    }
+    if (message.userId !== this.#me.userId) this.#announce(message);
     this.#feed.later();
-    this.#tellNewest();
-    this.#markRead();
   }
 
   #retract(range) {
-    this.#count -= this.#feed.timeline.retract(range);
+    this.#feed.timeline.retract(range);
     this.#adoptUnsent();
     this.#feed.later();
+  }
+
+  /** What comes from now on is not seen as it comes. */
+  #leave() {
+    this.#away ??= {wasAtEnd: this.#feed.scroller.atEnd};
+  }
+
+  #comeBack() {
+    if (document.hidden || this.#room.state === "catching-up") return;
+    const {wasAtEnd} = this.#away;
+    this.#away = null;
+    if (wasAtEnd) this.#toFresh(this.#reads.of(this.info.roomId)?.seq ?? 0);
   }
 
   /** A few are read out; of many, only how many. */
@@ -211,12 +243,13 @@ export class Conversation {
 
   #scrolled() {
     if (!this.#ready) return;
+    if (this.#away) this.#comeBack();
     const {timeline, scroller} = this.#feed;
     const {above, below} = scroller.room;
     if (above < AHEAD && !timeline.atBeginning) this.#older();
     if (below < AHEAD && !timeline.live) this.#newer();
-    this.#tellNewest();
     this.#markRead();
+    this.#tellNewest();
   }
 
   #older() {
@@ -268,18 +301,21 @@ export class Conversation {
 
   #tellNewest() {
     const {timeline, scroller} = this.#feed;
-    if (timeline.live && scroller.atEnd && document.visibilityState === "visible") this.#unseen = 0;
-    const count = this.#unseen;
+    const read = this.info && this.#reads.of(this.info.roomId);
+    const count = read ? this.#count - read.count : 0;
     $("newest").hidden = !this.#room || (timeline.live && scroller.atEnd);
     $("newest-text").textContent = count > 0 ? say("talk.unseen", {count}) : say("talk.newest");
   }
 
-  /** What is in view of a person has been read. */
+  /** What is in view of a person, or was, has been read. */
   #markRead() {
-    if (!this.#ready || document.visibilityState !== "visible") return;
-    const isRead = this.#feed.timeline.live && this.#feed.scroller.atEnd;
-    if (isRead) this.#reads.set(this.info.roomId, this.#count);
-    this.#hooks.onRead(this.info.roomId, isRead);
+    if (this.#away || document.hidden) return;
+    const {roomId} = this.info;
+    const {timeline, scroller} = this.#feed;
+    const isAtEnd = timeline.live && scroller.atEnd;
+    const seq = isAtEnd ? timeline.last ?? this.#head : this.#feed.lastSeen;
+    if (seq !== undefined) this.#reads.reach(roomId, {seq, count: timeline.countAt(seq)});
+    this.#hooks.onRead(roomId, isAtEnd);
   }
 
   /** The page is seen again: what came meanwhile is drawn and read. */

@@ -40,6 +40,11 @@ export class Feed {
     this.scroller.atEnd = true;
   }
 
+  /** The seq of the last message that stands in view to its end, or above. */
+  get lastSeen() {
+    return Number(this.scroller.lastSeen?.dataset.seq) || undefined;
+  }
+
   // ---- own messages ----
 
   /** Said, and not heard yet. */

@@ -47,12 +47,19 @@ export class Scroller {
     this.#box.scrollTop = this.#box.scrollHeight;
   }
 
-  /** So that `item` stands a quarter of the way down, if it is above what the end shows. */
+  /** So that `item` stands a quarter of the way down; the end stays if that shows it, too. */
   toItem(item) {
     const distance = item.getBoundingClientRect().top - this.#box.getBoundingClientRect().top;
-    if (distance >= 0) return;
+    if (this.atEnd && distance >= 0) return;
     this.atEnd = false;
     this.#box.scrollTop += distance - this.#box.clientHeight / 4;
+  }
+
+  /** The last item that is in view to its end, or above. */
+  get lastSeen() {
+    const {bottom} = this.#box.getBoundingClientRect();
+    const isSeen = (item) => item.getBoundingClientRect().bottom <= bottom + 1;
+    return [...this.#list.children].findLast(isSeen);
   }
 
   /** Does what changes the list, and puts what was in view back to where it stood. */

@@ -32,9 +32,9 @@ export class Session {
   constructor(parlor, route, onEnd) {
     [this.#parlor, this.#route] = [parlor, route];
     const {user} = parlor;
-    this.#reads = new ReadPositions(user.userId);
-    this.#drafts = new Drafts(user.userId);
     const {signal} = this.#ended;
+    this.#reads = new ReadPositions(user.userId, () => this.#rooms.later(), signal);
+    this.#drafts = new Drafts(user.userId);
     this.#rooms = new Rooms(this.#reads, (unread) => this.#countUnread(unread), signal);
     this.#link = new Link(parlor);
     this.#leftovers = new Leftovers(parlor, this.#drafts);
