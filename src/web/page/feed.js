@@ -30,6 +30,7 @@ export class Feed {
     [this.#onScroll, this.#onEdit] = [onScroll, onEdit];
     const hooks = {onScroll, isLive: () => this.timeline.live};
     this.scroller = new Scroller($("log"), this.#list, hooks, signal);
+    this.#list.addEventListener("click", (event) => this.#unfolds(event), {capture: true, signal});
   }
 
   clear() {
@@ -43,6 +44,14 @@ export class Feed {
   /** The seq of the last message that stands in view to its end, or above. */
   get lastSeen() {
     return Number(this.scroller.lastSeen?.dataset.seq) || undefined;
+  }
+
+  /** Unfolding begins where its message does, and folding ends where its button is. */
+  #unfolds({target}) {
+    const button = target.closest(".unfold");
+    if (!button) return;
+    const isFolding = button.getAttribute("aria-expanded") === "true";
+    this.scroller.hold(isFolding ? button : button.closest("li").querySelector(".body"));
   }
 
   // ---- own messages ----
