@@ -3,8 +3,9 @@
 import {$, announce} from "./dom.js";
 import {Feed} from "./feed.js";
 import {presence} from "./people.js";
+import {plain} from "./render.js";
 import {Typing} from "./typing.js";
-import {say} from "./words.js";
+import {reason, say} from "./words.js";
 
 const PAGE = 50;
 const PAGE_MAX = 200;
@@ -15,6 +16,7 @@ const AHEAD = 1.5;
 const RETRY_MS = 3000;
 const ANNOUNCE_MS = 800;
 const ANNOUNCED = 3;
+const ANNOUNCED_LETTERS = 200;
 
 export class Conversation {
   /** The API's description of the open room, once it is known. */
@@ -22,6 +24,7 @@ export class Conversation {
   #parlor;
   #me;
   #reads;
+  #drafts;
   #hooks;
   #feed;
   #room = null;
@@ -34,13 +37,20 @@ export class Conversation {
   #away = null; // {wasAtEnd}, from an absence on until what came meanwhile is shown.
   #typing = new Typing((text) => { $("typing").textContent = text; });
   #told = [];
+  #telling;
+  #repeated = new Set(); // Ids of what was refused and is said again.
 
-  /** `hooks`: onOpened(info), onLost(why), onEdit(text), onState(state), onRead(roomId, isRead),
-   * onClosing(room), onDropped(slug, text) of what was refused and not dealt with. */
-  constructor(parlor, me, reads, hooks, signal) {
-    [this.#parlor, this.#me, this.#reads, this.#hooks] = [parlor, me, reads, hooks];
-    const onScroll = () => this.#scrolled();
-    this.#feed = new Feed(me, {onScroll, onEdit: hooks.onEdit}, signal);
+  /** `kept`: reads and drafts. `hooks`: onOpened(info), onLost(why), onEdit(text), onState(state),
+   * onRead(roomId, isRead), onClosing(room), onNotTaken(error). */
+  constructor(parlor, me, {reads, drafts}, hooks, signal) {
+    [this.#parlor, this.#me, this.#hooks] = [parlor, me, hooks];
+    [this.#reads, this.#drafts] = [reads, drafts];
+    this.#feed = new Feed(me, {
+      onScroll: () => this.#scrolled(),
+      onEdit: hooks.onEdit,
+      onAgain: (text) => this.#repeat(text),
+      onSettled: (id) => drafts.settle(this.info.slug, id),
+    }, signal);
   }
 
   // ---- in and out ----
@@ -100,13 +110,15 @@ export class Conversation {
     this.#ready = false;
     for (const off of this.#offs.splice(0)) off();
     if (this.#room) {
-      for (const text of this.#feed.refusals) this.#hooks.onDropped(this.info.slug, text);
       this.#hooks.onClosing(this.#room);
       this.#room.leave();
     }
     this.#room = this.info = null;
     this.#fetching.clear();
     this.#away = null;
+    clearTimeout(this.#telling);
+    this.#told = [];
+    this.#repeated.clear();
     this.#typing.clear();
     this.#feed.clear();
     this.#tellNewest();
@@ -135,10 +147,11 @@ export class Conversation {
     on("presence", () => presence(room, this.#me));
     on("typing", ({userId, username}) => this.#typing.heard(userId, username));
     on("sending", (sent) => feed.sending(sent));
-    on("ack", ({seq}) => feed.storedUpTo(seq));
-    on("refused", (refusal) => feed.refused(refusal));
+    on("ack", (receipt) => this.#acked(receipt));
+    on("refused", (refusal) => this.#refused(refusal));
     on("restored", () => this.#adoptUnsent());
     on("left", ({reason, error}) => this.#hooks.onLost(reason ?? error?.code));
+    for (const refusal of this.#drafts.refused(this.info.slug)) feed.refused(refusal);
     this.#adoptUnsent();
     this.#hooks.onState(room.state);
   }
@@ -184,9 +197,9 @@ export class Conversation {
 
   /** A few are read out; of many, only how many. */
   #announce({username: name, message: text}) {
-    this.#told.push(say("talk.says", {name, text}));
+    this.#told.push(say("talk.says", {name, text: plain(text, ANNOUNCED_LETTERS)}));
     if (this.#told.length > 1) return;
-    setTimeout(() => {
+    this.#telling = setTimeout(() => {
       const told = this.#told.splice(0);
       if (told.length <= ANNOUNCED) told.forEach(announce);
       else announce(say("talk.unseen", {count: told.length}));
@@ -199,17 +212,38 @@ export class Conversation {
     return this.#room !== null && this.#room.state !== "left";
   }
 
-  /** `false` if it was not taken. */
+  /** Its id, or `null` if it was not taken. */
   send(text) {
-    if (!this.canSend) return false;
+    if (!this.canSend) return null;
     const sending = this.#room.send(text);
+    const isTaken = this.#feed.isPending(sending.id);
     // What becomes of it is told by events, but for what was not taken in the first place.
-    sending.catch(() => {});
-    if (!this.#feed.isPending(sending.id)) return false;
+    sending.catch((error) => { if (!isTaken) this.#hooks.onNotTaken(error); });
+    if (!isTaken) return null;
     this.#feed.scroller.atEnd = true;
     if (this.#feed.timeline.live) this.#feed.draw();
     else this.newest();
-    return true;
+    return sending.id;
+  }
+
+  /** Whoever cannot see what becomes of it is told. */
+  #repeat(text) {
+    const id = this.send(text);
+    if (id !== null) this.#repeated.add(id);
+    return id !== null;
+  }
+
+  #acked(receipt) {
+    this.#feed.acked(receipt);
+    if (this.#repeated.delete(receipt.id)) announce(say("talk.safe"));
+  }
+
+  /** It is kept until something is done about it. */
+  #refused({id, message, error}) {
+    const why = reason(error);
+    this.#drafts.refuse(this.info.slug, {id, message, why});
+    this.#feed.refused({id, message, why});
+    announce(say("talk.refused", {reason: why}));
   }
 
   /** Who is there is not known while we are not. Not told while a connection hands over to another:

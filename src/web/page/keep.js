@@ -124,20 +124,54 @@ function parsed(text) {
   }
 }
 
-/** Text that was written and not sent, by room. */
+/** Text that was written and not sent, by room: what is being written, and what was refused. */
 export class Drafts {
   #prefix;
+  #seen = new Map(); // By address: the draft as it was last read or written here.
 
   constructor(userId) {
     this.#prefix = `parlor.draft.${userId}.`;
   }
 
   of(slug) {
-    return read(this.#prefix + slug) ?? "";
+    const text = read(this.#prefix + slug) ?? "";
+    this.#seen.set(slug, text);
+    return text;
   }
 
+  /** Nothing at all does not take the place of what another tab has kept since. */
   set(slug, text) {
-    write(this.#prefix + slug, text === "" ? null : text);
+    const key = this.#prefix + slug;
+    if (text === "" && read(key) !== (this.#seen.get(slug) || null)) return;
+    write(key, text === "" ? null : text);
+    this.#seen.set(slug, text);
+  }
+
+  /** What was refused in this room, oldest first: `{id, message, why}`. */
+  refused(slug) {
+    return parsed(read(this.#refusedKey(slug))).all ?? [];
+  }
+
+  refuse(slug, refusal) {
+    this.#keepRefused(slug, [...this.#otherRefused(slug, refusal.id), refusal]);
+  }
+
+  /** Something was done about it. */
+  settle(slug, id) {
+    this.#keepRefused(slug, this.#otherRefused(slug, id));
+  }
+
+  #otherRefused(slug, id) {
+    return this.refused(slug).filter((refusal) => refusal.id !== id);
+  }
+
+  #keepRefused(slug, all) {
+    write(this.#refusedKey(slug), all.length === 0 ? null : JSON.stringify({all}));
+  }
+
+  /** No address begins like this. */
+  #refusedKey(slug) {
+    return `${this.#prefix}!${slug}`;
   }
 
   /** At signing out: whoever comes next is somebody else. */

@@ -38,9 +38,10 @@ export class Session {
     this.#rooms = new Rooms(this.#reads, (unread) => this.#countUnread(unread), signal);
     this.#link = new Link(parlor);
     this.#leftovers = new Leftovers(parlor, this.#drafts);
-    this.#conversation = new Conversation(parlor, user, this.#reads, this.#hooks(), signal);
+    const kept = {reads: this.#reads, drafts: this.#drafts};
+    this.#conversation = new Conversation(parlor, user, kept, this.#hooks(), signal);
     this.#composer = new Composer(this.#drafts, {
-      onSend: (text) => this.#send(text),
+      onSend: (text) => this.#conversation.send(text) !== null,
       onTyping: () => this.#conversation.typing(),
     }, signal);
     const made = ({slug}) => route.go(`/r/${slug}`);
@@ -60,7 +61,7 @@ export class Session {
       onState: (state) => this.#link.room(state),
       onRead: (roomId, isRead) => this.#rooms.reading(isRead ? roomId : null),
       onClosing: (room) => this.#leftovers.follow(room),
-      onDropped: (slug, text) => this.#leftovers.toDrafts(slug, text),
+      onNotTaken: (error) => this.#warn(say("talk.refused", {reason: reason(error)})),
     };
   }
 
@@ -173,13 +174,6 @@ export class Session {
   }
 
   // ---- the rest ----
-
-  #send(text) {
-    if (!this.#conversation.canSend) return false;
-    const taken = this.#conversation.send(text);
-    if (!taken) this.#warn(say("talk.refused", {reason: say("errors.queue_full")}));
-    return taken;
-  }
 
   #countUnread(unread) {
     this.#unread = unread;

@@ -120,6 +120,35 @@ test("drafts are kept until they are sent or the person signs out", () => {
   assert.ok(!storage.text.includes("\"a\""));
 });
 
+// Once a tab that was opened before with an empty field took away what was written in another.
+test("nothing does not take the place of what another tab has kept since", () => {
+  const storage = new Storage();
+  set(() => storage);
+  const [older, newer] = [new Drafts(1), new Drafts(1)];
+  for (const tab of [older, newer]) assert.equal(tab.of("general"), "");
+  newer.set("general", "half a thought");
+  older.set("general", "");
+  older.set("general", "");
+  assert.equal(newer.of("general"), "half a thought");
+  newer.set("general", "");
+  assert.equal(older.of("general"), "");
+});
+
+test("what was refused is kept until something is done about it", () => {
+  const storage = new Storage();
+  set(() => storage);
+  const drafts = new Drafts(1);
+  const [one, two] = ["1", "2"].map((id) => ({id, message: `text ${id}`, why: "too long"}));
+  for (const refusal of [one, two, one]) drafts.refuse("general", refusal);
+  assert.deepEqual(new Drafts(1).refused("general"), [two, one]);
+  assert.deepEqual([drafts.refused("den"), new Drafts(2).refused("general")], [[], []]);
+  assert.equal(drafts.of("general"), "");
+  drafts.settle("general", "2");
+  assert.deepEqual(drafts.refused("general"), [one]);
+  drafts.clear();
+  assert.deepEqual(drafts.refused("general"), []);
+});
+
 test("without storage, the page remembers for as long as it is open", () => {
   set(() => { throw new Error("not allowed"); });
   const drafts = new Drafts(3);

@@ -11,7 +11,7 @@ class Node {
 }
 globalThis.document = {createElement: (name) => new Node(name)};
 globalThis.location = {origin: "https://chat.example"};
-const {rendered} = await import("../../../src/web/page/render.js");
+const {plain, rendered} = await import("../../../src/web/page/render.js");
 
 const KINDS = ["p", "br", "strong", "em", "code", "pre", "blockquote", "ul", "ol", "li", "a"];
 const PROPERTIES = ["name", "children", "dir", "tabIndex", "start", "href", "title", "target",
@@ -41,4 +41,13 @@ test("a link to a room of this server stays in the page", () => {
   const [link] = every(rendered("https://chat.example/r/den")).filter(({name}) => name === "a");
   assert.equal(link.href, "https://chat.example/r/den");
   assert.equal(link.target, undefined);
+});
+
+test("what is read out has no markup, and an end", () => {
+  const written = "**bold** and `code`\nnext [link](https://a.example/) \n\n> *quoted*\n> too\n" +
+    "- one\n- two\n\n```js\nlet a;\n```";
+  assert.equal(plain(written, 200), "bold and code next link quoted too one two let a;");
+  assert.equal(plain("a".repeat(16_384), 200), `${"a".repeat(200)}…`);
+  assert.equal(plain("😀".repeat(201), 200), `${"😀".repeat(200)}…`);
+  assert.equal(plain("😀".repeat(200), 200), "😀".repeat(200));
 });
