@@ -307,17 +307,15 @@ export class Conversation {
     this.#fetching.add(kind);
     this.#showEnds();
     const [opening, room] = [this.#opening, this.#room];
-    let failed = false;
     try {
       const page = await room.history(query);
       if (opening !== this.#opening) return;
       take(page);
       this.#feed.draw();
-    } catch {
-      failed = true;
+    } catch (error) {
+      const pause = Math.max(RETRY_MS, error.retryAfter ?? 0);
+      await new Promise((resolve) => { setTimeout(resolve, pause); });
     }
-    if (opening !== this.#opening) return;
-    if (failed) await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
     if (opening !== this.#opening) return;
     this.#fetching.delete(kind);
     this.#showEnds();

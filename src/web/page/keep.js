@@ -147,6 +147,11 @@ export class Drafts {
     this.#seen.set(slug, text);
   }
 
+  /** Everything of this room, oldest first. */
+  all(slug) {
+    return [...this.refused(slug).map(({message}) => message), this.of(slug)].filter(Boolean);
+  }
+
   /** What was refused in this room, oldest first: `{id, message, why}`. */
   refused(slug) {
     return parsed(read(this.#refusedKey(slug))).all ?? [];

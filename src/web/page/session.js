@@ -11,6 +11,7 @@ import {Rooms} from "./rooms.js";
 import {reason, say} from "./words.js";
 
 const RETRY_MS = 3000;
+const RETRY_MAX_MS = 60_000;
 
 export class Session {
   #parlor;
@@ -27,6 +28,8 @@ export class Session {
   #toast;
   #ended = new AbortController();
   #retry;
+  #tries = 0; // To open a room; what an earlier one brings is not listened to.
+  #failures = 0; // Of them, in a row.
 
   /** `route` has go(path); `onEnd(why)` is told once, when nobody is signed in any more. */
   constructor(parlor, route, onEnd) {
@@ -75,7 +78,7 @@ export class Session {
     });
     parlor.on("state", ({state}) => {
       if (!["open", "connecting"].includes(state)) this.#conversation.absent();
-      if (state === "open" && $("app").dataset.panel === "failed") this.show(this.#address);
+      if (state === "open" && $("app").dataset.panel === "failed") this.#open();
       if (state === "unauthorized") this.#end(onEnd, say("signin.ended"));
     });
     parlor.on("error", (error) => {
@@ -91,7 +94,7 @@ export class Session {
       this.#conversation.newest();
     }, {signal});
     $("copy-link").addEventListener("click", () => this.#copyLink(), {signal});
-    $("panel-action").addEventListener("click", () => this.show(this.#address), {signal});
+    $("panel-action").addEventListener("click", () => this.#open(), {signal});
     document.addEventListener("visibilitychange", () => {
       this.#rooms.later();
       if (document.visibilityState === "visible") this.#conversation.seen();
@@ -101,9 +104,21 @@ export class Session {
 
   // ---- rooms ----
 
-  /** The room of this address, or none. */
-  async show(address) {
-    clearTimeout(this.#retry);
+  /** The room of this address, or none; of the one that is open, the newest. */
+  show(address) {
+    const known = address && this.#rooms.bySlug(address);
+    const slug = this.#conversation.info?.slug;
+    if (!slug || slug !== (known?.slug ?? address)) return this.#change(address);
+    this.#conversation.newest();
+    return this.#focus();
+  }
+
+  #focus() {
+    if (isNarrow() || isTouch()) $("title").focus();
+    else this.#composer.focus();
+  }
+
+  #change(address) {
     const known = address && this.#rooms.bySlug(address);
     const before = this.#conversation.info?.roomId;
     this.#address = address;
@@ -115,13 +130,24 @@ export class Session {
     $("title").textContent = known?.name ?? "";
     this.#panel(address ? "loading" : "pick");
     this.#nameDocument();
-    if (!address) return void (this.#rooms.linkOf(before) ?? $("rooms-title")).focus();
+    this.#failures = 0;
+    this.#open();
+    if (!address) (this.#rooms.linkOf(before) ?? $("rooms-title")).focus();
+  }
+
+  /** Also again: what stands there stays until it is known what comes of it. */
+  async #open() {
+    clearTimeout(this.#retry);
+    this.#tries += 1;
+    const [address, tries] = [this.#address, this.#tries];
+    if (!address) return;
+    const known = this.#rooms.bySlug(address);
     // What is new, and a little of what it is about.
     const wanted = known ? this.#rooms.unread(known) + 20 : 0;
     try {
       await this.#conversation.open(address, wanted);
     } catch (error) {
-      if (address === this.#address) this.#notOpened(error);
+      if (tries === this.#tries) this.#notOpened(error);
     }
   }
 
@@ -134,25 +160,28 @@ export class Session {
     this.#panel(null);
     this.#composer.open(slug, name);
     this.#nameDocument();
-    if (isNarrow() || isTouch()) $("title").focus();
-    else this.#composer.focus();
+    this.#focus();
   }
 
   #notOpened(error) {
     if (["no_such_room", "not_found"].includes(error.code)) return this.#panel("missing");
     if (error.status === 401) return undefined; // The connection finds out, too.
     this.#panel("failed", reason(error));
-    const again = () => this.show(this.#address);
-    this.#retry = setTimeout(again, error.retryAfter ?? RETRY_MS);
+    const pause = Math.min(RETRY_MS * 2 ** this.#failures, RETRY_MAX_MS);
+    this.#failures += 1;
+    this.#retry = setTimeout(() => this.#open(), Math.max(pause, error.retryAfter ?? 0));
     return undefined;
   }
 
   #lost(why) {
-    if (why === "reset") return this.show(this.#address);
+    if (why === "reset") return void this.#change(this.#address);
+    const wasHere = $("talk").contains(document.activeElement);
     this.#composer.close();
     this.#conversation.close();
-    if (why === undefined) return undefined;
-    return this.#panel(why === "deleted" ? "deleted" : "missing");
+    if (why === undefined) return;
+    this.#panel(why === "deleted" ? "deleted" : "missing");
+    announce($("panel-title").textContent);
+    if (wasHere) $("title").focus();
   }
 
   /** What stands where a conversation would: `null` for the conversation itself. */
@@ -171,6 +200,11 @@ export class Session {
     $("panel-title").textContent = title;
     $("panel-hint").textContent = hint;
     $("panel-action").hidden = kind !== "failed";
+    // What was written for a room that is gone.
+    const isGone = kind === "missing" || kind === "deleted";
+    const kept = isGone ? this.#drafts.all(this.#address).join("\n\n") : "";
+    $("panel-kept").hidden = kept === "";
+    $("panel-text").value = kept;
   }
 
   // ---- the rest ----
@@ -208,6 +242,7 @@ export class Session {
   }
 
   #warn(text) {
+    if (this.#ended.signal.aborted) return;
     $("toast").textContent = text;
     $("toast").hidden = false;
     announce(text);
@@ -242,6 +277,9 @@ export class Session {
     this.#link.stop();
     this.#parlor.close();
     this.#rooms.clear();
+    clearTimeout(this.#toast);
+    $("toast").hidden = true;
+    for (const id of ["toast", "title", "announcer"]) $(id).replaceChildren();
     $("app").hidden = true;
     for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
     document.title = say("app.name");
