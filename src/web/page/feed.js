@@ -6,7 +6,7 @@ import {standing} from "./grouping.js";
 import {mark, messageItem, place, refuse, stand} from "./message.js";
 import {Scroller} from "./scroller.js";
 import {Timeline} from "./timeline.js";
-import {reason, say} from "./words.js";
+import {say} from "./words.js";
 
 /** Together they are the most messages that are in the document at once. */
 const WINDOW = 240;
@@ -21,15 +21,20 @@ export class Feed {
   #list = $("messages");
   #items = new Map(); // By seq.
   #pending = new Map(); // By id: {message, item, refused}
-  #onScroll;
-  #onEdit;
+  #hooks;
   #frame = 0;
+  #midnight;
 
-  constructor(me, {onScroll, onEdit}, signal) {
-    this.#me = me;
-    [this.#onScroll, this.#onEdit] = [onScroll, onEdit];
-    const hooks = {onScroll, isLive: () => this.timeline.live};
-    this.scroller = new Scroller($("log"), this.#list, hooks, signal);
+  /** `hooks`: onScroll(), and of what was refused onEdit(text), onAgain(text), which tells whether
+   * it was taken, and onSettled(id). */
+  constructor(me, hooks, signal) {
+    [this.#me, this.#hooks] = [me, hooks];
+    const {onScroll} = hooks;
+    const isLive = () => this.timeline.live;
+    this.scroller = new Scroller($("log"), this.#list, {onScroll, isLive}, signal);
+    this.#atMidnight();
+    signal.addEventListener("abort", () => clearTimeout(this.#midnight));
+    this.#list.addEventListener("click", (event) => this.#unfolds(event), {capture: true, signal});
   }
 
   clear() {
@@ -40,12 +45,26 @@ export class Feed {
     this.scroller.atEnd = true;
   }
 
+  /** The seq of the last message that stands in view to its end, or above. */
+  get lastSeen() {
+    return Number(this.scroller.lastSeen?.dataset.seq) || undefined;
+  }
+
+  /** Unfolding begins where its message does, and folding ends where its button is. */
+  #unfolds({target}) {
+    const button = target.closest(".unfold");
+    if (!button) return;
+    const isFolding = button.getAttribute("aria-expanded") === "true";
+    this.scroller.hold(isFolding ? button : button.closest("li").querySelector(".body"));
+  }
+
   // ---- own messages ----
 
-  /** Said, and not heard yet. */
+  /** Said, and not heard yet. What an earlier page said may be in the history by now. */
   sending({id, message}) {
-    if (this.#pending.has(id)) return;
     const {userId, username} = this.#me;
+    const isShown = this.timeline.messages.some((one) => one.id === id && one.userId === userId);
+    if (isShown || this.#pending.has(id)) return;
     const said = {id, userId, username, message, at: Date.now()};
     const item = messageItem(said, true);
     this.#pending.set(id, {message: said, item});
@@ -56,37 +75,44 @@ export class Feed {
     return this.#pending.has(id);
   }
 
-  /** What was not taken and is still shown. */
-  get refusals() {
-    const refused = [...this.#pending.values()].filter((entry) => entry.refused);
-    return refused.map(({message}) => message.message);
-  }
-
   /** Everything up to this seq is on disk. */
   storedUpTo(seq) {
     this.timeline.storedUpTo(seq);
     this.later();
   }
 
-  refused({id, error}) {
+  /** Now, or by what an earlier page kept. */
+  refused({id, message, why}) {
+    this.sending({id, message});
     const entry = this.#pending.get(id);
     if (!entry || entry.refused) return;
     entry.refused = true;
+    const {onEdit, onAgain, onSettled} = this.#hooks;
     const discard = () => {
-      this.#pending.delete(id);
-      this.later();
+      // The button goes, and the focus must not go with it.
+      if (entry.item.contains(document.activeElement)) $("log").focus();
+      this.heardElsewhere(id);
+      onSettled(id);
     };
     const edit = () => {
       discard();
-      this.#onEdit(entry.message.message);
+      onEdit(message);
     };
-    refuse(entry.item, reason(error), {edit, discard});
+    const again = () => { if (onAgain(message)) discard(); };
+    refuse(entry.item, why, {again, edit, discard});
     this.later();
   }
 
   /** It was heard, and is not in what is shown. */
   heardElsewhere(id) {
     if (this.#pending.delete(id)) this.later();
+  }
+
+  /** On disk. What comes before the last one here is not heard any more: an earlier page said it. */
+  acked({id, seq}) {
+    this.storedUpTo(seq);
+    const isShown = this.timeline.messages.some((one) => one.seq === seq);
+    if (seq <= this.timeline.last && !isShown) this.heardElsewhere(id);
   }
 
   // ---- drawing ----
@@ -100,7 +126,16 @@ export class Feed {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
     this.scroller.keeping(() => this.#arrange());
-    this.#onScroll();
+    this.#hooks.onScroll();
+  }
+
+  /** Today becomes yesterday. */
+  #atMidnight() {
+    const midnight = new Date().setHours(24, 0, 0, 0);
+    this.#midnight = setTimeout(() => {
+      this.later();
+      this.#atMidnight();
+    }, midnight - Date.now());
   }
 
   #arrange() {

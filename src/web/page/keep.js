@@ -24,58 +24,95 @@ function write(key, text) {
 
 const WRITE_AFTER_MS = 500;
 
-/** How many messages of each room this person has read, by roomId. */
+/** How far this person has read in each room: the seq of the last message that was in view, and how
+ * many the room had up to it. Of several tabs, whichever has read furthest is right. */
 export class ReadPositions {
+  /** Nothing was kept: it is this person's first time here. */
+  isNew;
   #key;
   #log;
-  #counts = new Map();
+  #rooms = new Map(); // By roomId: {count, seq}
+  #onChange;
   #timer;
 
-  constructor(userId) {
+  constructor(userId, onChange, signal) {
     this.#key = `parlor.read.${userId}`;
-    const {log, counts} = parsed(read(this.#key));
+    this.#onChange = onChange;
+    const {log, rooms} = parsed(read(this.#key));
     this.#log = log;
-    this.#counts = new Map(counts);
-    /** Nothing was kept: it is this person's first time here. */
-    this.isNew = counts === undefined;
-    addEventListener("pagehide", () => this.#flush());
+    this.isNew = rooms === undefined;
+    this.#merge();
+    const flush = () => this.#flush();
+    addEventListener("pagehide", flush, {signal});
+    signal.addEventListener("abort", flush);
+    addEventListener("storage", ({key}) => {
+      if (key !== this.#key) return;
+      this.#merge();
+      onChange();
+    }, {signal});
   }
 
   /** Another database has other rooms under the same ids. */
   belongTo(log) {
     if (this.#log !== undefined && this.#log !== log) {
-      this.#counts.clear();
+      this.#rooms.clear();
       this.isNew = true;
     }
     this.#log = log;
   }
 
+  /** `{count, seq}`, or `undefined` of a room that was never opened. */
   of(roomId) {
-    return this.#counts.get(roomId);
+    return this.#rooms.get(roomId);
   }
 
-  set(roomId, count) {
-    if (this.#counts.get(roomId) === count) return;
-    this.#counts.set(roomId, count);
+  /** It is never taken back. */
+  reach(roomId, {count, seq}) {
+    if (count <= this.#rooms.get(roomId)?.count) return;
+    this.#rooms.set(roomId, {count, seq});
     this.#timer ??= setTimeout(() => this.#flush(), WRITE_AFTER_MS);
+    this.#onChange();
+  }
+
+  /** With all the rooms that there are: whoever comes for the first time is not told of all that was
+   * ever said, and what a crash of the server lost was not read. */
+  agree(rooms) {
+    this.#merge();
+    const kept = new Map();
+    for (const {roomId, count, head} of rooms) {
+      const known = this.#rooms.get(roomId) ?? (this.isNew ? {count: Infinity} : undefined);
+      if (known) kept.set(roomId, known.count > count ? {count, seq: head} : known);
+    }
+    this.#rooms = kept;
+    this.isNew = false;
+    this.#write();
   }
 
   forget(roomId) {
-    this.#counts.delete(roomId);
+    this.#merge();
+    this.#rooms.delete(roomId);
+    this.#write();
+  }
+
+  #merge() {
+    const {log, rooms} = parsed(read(this.#key));
+    if (log !== this.#log) return;
+    for (const [roomId, count, seq] of rooms ?? []) {
+      if (!(count <= this.#rooms.get(roomId)?.count)) this.#rooms.set(roomId, {count, seq});
+    }
   }
 
   #flush() {
     if (this.#timer === undefined) return;
+    this.#merge();
+    this.#write();
+  }
+
+  #write() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    // Another tab may have read further.
-    const {log, counts} = parsed(read(this.#key));
-    if (log === this.#log) {
-      for (const [roomId, count] of counts ?? []) {
-        if ((this.#counts.get(roomId) ?? 0) < count) this.#counts.set(roomId, count);
-      }
-    }
-    write(this.#key, JSON.stringify({log: this.#log, counts: [...this.#counts]}));
+    const rooms = [...this.#rooms].map(([roomId, {count, seq}]) => [roomId, count, seq]);
+    write(this.#key, JSON.stringify({log: this.#log, rooms}));
   }
 }
 
@@ -87,20 +124,59 @@ function parsed(text) {
   }
 }
 
-/** Text that was written and not sent, by room. */
+/** Text that was written and not sent, by room: what is being written, and what was refused. */
 export class Drafts {
   #prefix;
+  #seen = new Map(); // By address: the draft as it was last read or written here.
 
   constructor(userId) {
     this.#prefix = `parlor.draft.${userId}.`;
   }
 
   of(slug) {
-    return read(this.#prefix + slug) ?? "";
+    const text = read(this.#prefix + slug) ?? "";
+    this.#seen.set(slug, text);
+    return text;
   }
 
+  /** Nothing at all does not take the place of what another tab has kept since. */
   set(slug, text) {
-    write(this.#prefix + slug, text === "" ? null : text);
+    const key = this.#prefix + slug;
+    if (text === "" && read(key) !== (this.#seen.get(slug) || null)) return;
+    write(key, text === "" ? null : text);
+    this.#seen.set(slug, text);
+  }
+
+  /** Everything of this room, oldest first. */
+  all(slug) {
+    return [...this.refused(slug).map(({message}) => message), this.of(slug)].filter(Boolean);
+  }
+
+  /** What was refused in this room, oldest first: `{id, message, why}`. */
+  refused(slug) {
+    return parsed(read(this.#refusedKey(slug))).all ?? [];
+  }
+
+  refuse(slug, refusal) {
+    this.#keepRefused(slug, [...this.#otherRefused(slug, refusal.id), refusal]);
+  }
+
+  /** Something was done about it. */
+  settle(slug, id) {
+    this.#keepRefused(slug, this.#otherRefused(slug, id));
+  }
+
+  #otherRefused(slug, id) {
+    return this.refused(slug).filter((refusal) => refusal.id !== id);
+  }
+
+  #keepRefused(slug, all) {
+    write(this.#refusedKey(slug), all.length === 0 ? null : JSON.stringify({all}));
+  }
+
+  /** No address begins like this. */
+  #refusedKey(slug) {
+    return `${this.#prefix}!${slug}`;
   }
 
   /** At signing out: whoever comes next is somebody else. */

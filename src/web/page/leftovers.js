@@ -1,5 +1,7 @@
 // What an earlier page, or an earlier look at a room, left unsent: its room is joined for as long
-// as that takes, and what the server refuses goes back among the drafts.
+// as that takes, and what the server refuses is kept among the drafts.
+
+import {reason} from "./words.js";
 
 export class Leftovers {
   #parlor;
@@ -27,17 +29,14 @@ export class Leftovers {
     }
   }
 
-  toDrafts(slug, text) {
-    const draft = this.#drafts.of(slug);
-    this.#drafts.set(slug, draft === "" ? text : `${text}\n${draft}`);
-  }
-
   /** A room that was left, or is about to be, with something unsent. */
   follow(room) {
     if (room.unsent.length === 0 || this.#followed.has(room.address)) return;
     this.#followed.add(room.address);
     const offs = [
-      room.on("refused", ({message}) => this.toDrafts(room.address, message)),
+      room.on("refused", ({id, message, error}) => {
+        this.#drafts.refuse(room.address, {id, message, why: reason(error)});
+      }),
       room.on("left", () => {
         this.#followed.delete(room.address);
         for (const off of offs) off();

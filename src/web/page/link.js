@@ -71,29 +71,32 @@ export class Link {
     }
     if (state.state === "open" && this.#wasBroken) {
       this.#wasBroken = false;
-      this.#tell("back");
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.#show(), BACK_MS);
-      return;
+      // What nobody was told of need not be taken back.
+      if (!$("link").hidden) {
+        this.#tell("back");
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(() => this.#show(), BACK_MS);
+        return;
+      }
     }
     this.#soon();
   }
 
   /** What is over in a moment is not worth a word. */
   #soon() {
+    const key = this.#key();
     // That all is well again stays for a moment.
-    if (this.#key() === null && $("link").dataset.kind === "back") return;
-    clearTimeout(this.#timer);
-    const brief = ["connecting", "renewing", "catchingUp"].includes(this.#key());
-    if (brief && $("link").hidden) this.#timer = setTimeout(() => this.#show(), PATIENCE_MS);
+    if ([null, "catchingUp"].includes(key) && $("link").dataset.kind === "back") return;
+    const brief = ["connecting", "waiting", "renewing", "catchingUp"].includes(key);
+    if (brief && $("link").hidden) this.#timer ??= setTimeout(() => this.#show(), PATIENCE_MS);
     else this.#show();
   }
 
   #key() {
-    const {state} = this.#state;
+    const {state, error} = this.#state;
     if (state === "open" && this.#isDoubted) return "doubted";
     if (state === "open") return this.#room === "catching-up" ? "catchingUp" : null;
-    if (state === "failed") return "failed";
+    if (state === "failed") return error.code === "other_user" ? "otherUser" : "failed";
     if (!["waiting", "connecting", "renewing"].includes(state)) return null;
     if (!navigator.onLine) return "offline";
     // Between two attempts and during one it is the same to a person.
@@ -101,11 +104,13 @@ export class Link {
   }
 
   #show() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#tell(this.#key());
   }
 
   #tell(key) {
-    const action = {failed: "link.reload", waiting: "link.now"}[key];
+    const action = {failed: "link.reload", otherUser: "link.reload", waiting: "link.now"}[key];
     const box = $("link");
     box.hidden = key === null;
     box.dataset.kind = key ?? "";

@@ -12,8 +12,8 @@ const FOLD_LINES = 30;
 
 /** `message` is the protocol's; of one that has no place yet, `seq` is missing. */
 export function messageItem(message, isOwn) {
-  const at = new Date(message.at);
-  const time = make("time", {dateTime: at.toISOString(), title: fullTime(at)}, [clock(at)]);
+  const time = make("time");
+  tellTime(time, message.at);
   const name = make("bdi", {className: "name"}, [message.username]);
   const avatar = make("span", {className: "avatar"}, [initial(message.username)]);
   avatar.setAttribute("aria-hidden", "true");
@@ -44,11 +44,18 @@ function fold(body) {
   body.after(button);
 }
 
-/** Its seq, once it has one. */
-export function place(item, {seq}) {
+/** Its seq, and when it was said by the server's clock, once it has them. */
+export function place(item, {seq, at}) {
   if (seq === undefined) return;
   item.id = `m-${seq}`;
   item.dataset.seq = seq;
+  tellTime(item.querySelector("time"), at);
+}
+
+function tellTime(time, at) {
+  const date = new Date(at);
+  Object.assign(time, {dateTime: date.toISOString(), title: fullTime(date)});
+  time.textContent = clock(date);
 }
 
 export function stand(item, {day, head}, {at, isFirstNew}) {
@@ -81,7 +88,7 @@ export function mark(item, state) {
 }
 
 /** Why it was not sent, and what can be done about it. */
-export function refuse(item, why, {edit, discard}) {
+export function refuse(item, why, {again, edit, discard}) {
   mark(item, "refused");
   const button = (key, action) => {
     const made = make("button", {type: "button", className: "quiet", textContent: say(key)});
@@ -89,7 +96,8 @@ export function refuse(item, why, {edit, discard}) {
     return made;
   };
   const text = make("span", {}, [say("talk.refused", {reason: why})]);
-  const buttons = [button("talk.edit", edit), button("talk.discard", discard)];
+  const actions = {"app.retry": again, "talk.edit": edit, "talk.discard": discard};
+  const buttons = Object.entries(actions).map(([key, action]) => button(key, action));
   const told = make("p", {className: "refusal"}, [icon("refused"), text, ...buttons]);
   item.querySelector(".said").append(told);
 }

@@ -45,3 +45,15 @@ function link({href, children}) {
   const away = own ? {} : {target: "_blank", rel: "noopener noreferrer nofollow ugc"};
   return make("a", {href, title: href, ...away}, content);
 }
+
+/** The words of a message alone, at most so many letters of them. */
+export function plain(text, most) {
+  const letters = [...parse(text).map(words).join(" ").replace(/\s+/g, " ").trim()];
+  return letters.length > most ? `${letters.slice(0, most).join("")}…` : letters.join("");
+}
+
+function words({type, text = "", children = [], items = []}) {
+  if (type === "break") return " ";
+  const inner = children.map(words).join(type === "quote" ? " " : "");
+  return text + inner + items.map((item) => item.map(words).join("")).join(" ");
+}

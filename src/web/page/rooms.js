@@ -8,6 +8,13 @@ const SHOWN = 200;
 const FILTER_FROM = 9;
 const MOST = 999;
 
+/** At most so many of them, in their order; those that `isFirst` before others. */
+export function choose(rooms, most, isFirst) {
+  const ranked = [...rooms.filter(isFirst), ...rooms.filter((room) => !isFirst(room))];
+  const chosen = new Set(ranked.slice(0, most));
+  return rooms.filter((room) => chosen.has(room));
+}
+
 export class Rooms {
   #reads;
   #known = new Map(); // By roomId: {roomId, slug, name, head, count}
@@ -18,6 +25,7 @@ export class Rooms {
   #frame = 0;
   #order = new Intl.Collator(language, {numeric: true, sensitivity: "base"});
   #told = false; // All of them, once.
+  #ended = false;
 
   constructor(reads, onUnread, signal) {
     this.#reads = reads;
@@ -27,9 +35,10 @@ export class Rooms {
 
   /** All rooms, or those that changed. */
   take({snapshot, rooms}) {
-    // Whoever comes for the first time is not told of all that was ever said.
-    const isFirst = snapshot && this.#reads.isNew;
-    if (snapshot) this.#known.clear();
+    if (snapshot) {
+      this.#known.clear();
+      this.#reads.agree(rooms);
+    }
     for (const {gone, ...room} of rooms) {
       if (gone) {
         this.#known.delete(room.roomId);
@@ -40,10 +49,8 @@ export class Rooms {
       const merged = {...this.#known.get(room.roomId), ...room};
       merged.name = roomName(merged);
       this.#known.set(room.roomId, merged);
-      if (isFirst) this.#reads.set(room.roomId, merged.count ?? 0);
     }
     this.#told = true;
-    this.#reads.isNew = false;
     this.later();
   }
 
@@ -54,7 +61,7 @@ export class Rooms {
 
   unread({roomId, count = 0}) {
     if (roomId === this.#reading && document.visibilityState === "visible") return 0;
-    return Math.max(0, count - (this.#reads.of(roomId) ?? 0));
+    return Math.max(0, count - (this.#reads.of(roomId)?.count ?? 0));
   }
 
   /** `null`: none. */
@@ -84,12 +91,16 @@ export class Rooms {
 
   /** At the end of a session. */
   clear() {
+    this.#ended = true;
     cancelAnimationFrame(this.#frame);
     $("filter").value = "";
     settle($("rooms"), []);
   }
 
+  /** What is unread is told at once: a page that nobody sees is not drawn, but its title is read. */
   later() {
+    if (this.#ended) return;
+    this.#onUnread([...this.#known.values()].filter((room) => this.unread(room) > 0).length);
     this.#frame ||= requestAnimationFrame(() => this.draw());
   }
 
@@ -102,7 +113,8 @@ export class Rooms {
     const matching = all
       .filter(({name, slug}) => `${name} ${slug}`.toLocaleLowerCase().includes(wanted))
       .sort((one, other) => this.#order.compare(one.name, other.name) || one.roomId - other.roomId);
-    const shown = matching.slice(0, SHOWN);
+    const isFirst = (room) => room.roomId === this.#open || this.unread(room) > 0;
+    const shown = choose(matching, SHOWN, isFirst);
     const names = new Map();
     for (const {name} of shown) names.set(name, (names.get(name) ?? 0) + 1);
     const items = shown.map((room) => this.#itemOf(room, names.get(room.name) > 1));
@@ -114,7 +126,6 @@ export class Rooms {
     const rest = matching.length - shown.length;
     more.hidden = rest === 0;
     more.textContent = say("rooms.more", {count: rest});
-    this.#onUnread(all.filter((room) => this.unread(room) > 0).length);
   }
 
   /** Of two with one name, the address tells which is which. */

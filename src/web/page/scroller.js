@@ -1,6 +1,7 @@
 // A list that grows at both ends while what is being read stays where it is, to the pixel. The
 // browser's own anchoring is off (`overflow-anchor: none`): not every browser has one.
 
+/** Whoever moves down to here goes on to the end. */
 const NEAR_END_PX = 48;
 
 export class Scroller {
@@ -10,10 +11,12 @@ export class Scroller {
   #list;
   #isLive;
   #frame = 0;
+  #top = 0; // Where the box was scrolled to when it was last looked at, and
+  #places = []; // what stood in view then: {node, top, height}, top within the box.
 
   /**
    * `isLive()` tells whether the list ends with the newest: else its end is a place like others.
-   * `onScroll` is called at most once a frame, also when the box changes its size.
+   * `onScroll` is called at most once a frame, also when the box or the list changes its size.
    */
   constructor(box, list, {isLive, onScroll}, signal) {
     [this.#box, this.#list, this.#isLive] = [box, list, isLive];
@@ -23,15 +26,13 @@ export class Scroller {
         onScroll();
       });
     };
-    box.addEventListener("scroll", () => {
-      this.#look();
+    const moved = () => {
+      this.#moved();
       later();
-    }, {passive: true, signal});
-    const resized = new ResizeObserver(() => {
-      if (this.atEnd) this.toEnd();
-      later();
-    });
-    resized.observe(box);
+    };
+    box.addEventListener("scroll", moved, {passive: true, signal});
+    const resized = new ResizeObserver(moved);
+    for (const node of [box, list]) resized.observe(node);
     signal.addEventListener("abort", () => resized.disconnect());
   }
 
@@ -43,39 +44,85 @@ export class Scroller {
   }
 
   toEnd() {
-    this.atEnd = true;
     this.#box.scrollTop = this.#box.scrollHeight;
+    this.atEnd = true;
+    this.#look();
   }
 
-  /** So that `item` stands a quarter of the way down, if it is above what the end shows. */
+  /** So that `item` stands a quarter of the way down; the end stays if that shows it, too. */
   toItem(item) {
-    const distance = item.getBoundingClientRect().top - this.#box.getBoundingClientRect().top;
-    if (distance >= 0) return;
+    const {top} = this.#placeOf(item);
+    if (this.atEnd && top >= 0) return;
     this.atEnd = false;
-    this.#box.scrollTop += distance - this.#box.clientHeight / 4;
+    this.#by(top - this.#box.clientHeight / 4);
+  }
+
+  /** The last item that is in view to its end, or above. */
+  get lastSeen() {
+    const {bottom} = this.#box.getBoundingClientRect();
+    const isSeen = (item) => item.getBoundingClientRect().bottom <= bottom + 1;
+    return [...this.#list.children].findLast(isSeen);
   }
 
   /** Does what changes the list, and puts what was in view back to where it stood. */
   keeping(change) {
-    const seen = this.atEnd ? [] : this.#inView();
+    if (this.#box.scrollTop !== this.#top) this.#moved();
     change();
-    if (this.atEnd) {
-      this.toEnd();
-      return;
-    }
-    const kept = seen.find(({node}) => node.isConnected);
-    const moved = kept ? kept.node.getBoundingClientRect().top - kept.top : 0;
-    if (moved !== 0) this.#box.scrollTop += moved;
+    this.#settle();
+  }
+
+  /** Whatever changes its size next, `node` stays where it is. */
+  hold(node) {
+    this.atEnd = false;
+    this.#top = this.#box.scrollTop;
+    this.#places = [{node, top: this.#placeOf(node).top}];
+  }
+
+  /** Somebody moves, or things change their size; where there is not as much to scroll through any
+   * more, it is not a person who moved. */
+  #moved() {
+    const {scrollTop} = this.#box;
+    const isCut = scrollTop < this.#top && this.#distanceToEnd() < 1;
+    if (scrollTop === this.#top || isCut) this.#settle();
+    else this.#look();
+  }
+
+  #settle() {
+    if (this.atEnd) return this.toEnd();
+    const kept = this.#places.find(({node}) => node.isConnected);
+    if (!kept) return this.#look();
+    const {top, height} = this.#placeOf(kept.node);
+    // Of what begins above the box, the same part is in view also where it has other lines now.
+    const grown = kept.top < 0 && kept.height ? height / kept.height : 1;
+    return this.#by(top - kept.top * grown);
+  }
+
+  #by(pixels) {
+    if (pixels !== 0) this.#box.scrollTop += pixels;
+    this.#top = this.#box.scrollTop;
     this.#look();
   }
 
+  /** However little a person moves up, the newest does not carry them off any more. */
   #look() {
-    this.atEnd = this.#isLive() && this.#distanceToEnd() <= NEAR_END_PX;
+    const {scrollTop} = this.#box;
+    const distance = this.#distanceToEnd();
+    if (!this.#isLive()) this.atEnd = false;
+    else if (distance < 1) this.atEnd = true;
+    else if (scrollTop < this.#top) this.atEnd = false;
+    else if (scrollTop > this.#top && distance <= NEAR_END_PX) this.atEnd = true;
+    this.#top = scrollTop;
+    this.#places = this.atEnd ? [] : this.#inView();
   }
 
   #distanceToEnd() {
     const {scrollHeight, scrollTop, clientHeight} = this.#box;
     return scrollHeight - scrollTop - clientHeight;
+  }
+
+  #placeOf(node) {
+    const {top, height} = node.getBoundingClientRect();
+    return {top: top - this.#box.getBoundingClientRect().top, height};
   }
 
   /** What people read, not its surroundings: a day line above it may come and go. */
@@ -86,7 +133,7 @@ export class Scroller {
       const node = item.querySelector(".body") ?? item;
       const place = node.getBoundingClientRect();
       if (place.top > bottom) break;
-      if (place.bottom > top) seen.push({node, top: place.top});
+      if (place.bottom > top) seen.push({node, top: place.top - top, height: place.height});
     }
     return seen;
   }

@@ -11,6 +11,7 @@ import {Rooms} from "./rooms.js";
 import {reason, say} from "./words.js";
 
 const RETRY_MS = 3000;
+const RETRY_MAX_MS = 60_000;
 
 export class Session {
   #parlor;
@@ -27,20 +28,23 @@ export class Session {
   #toast;
   #ended = new AbortController();
   #retry;
+  #tries = 0; // To open a room; what an earlier one brings is not listened to.
+  #failures = 0; // Of them, in a row.
 
   /** `route` has go(path); `onEnd(why)` is told once, when nobody is signed in any more. */
   constructor(parlor, route, onEnd) {
     [this.#parlor, this.#route] = [parlor, route];
     const {user} = parlor;
-    this.#reads = new ReadPositions(user.userId);
-    this.#drafts = new Drafts(user.userId);
     const {signal} = this.#ended;
+    this.#reads = new ReadPositions(user.userId, () => this.#rooms.later(), signal);
+    this.#drafts = new Drafts(user.userId);
     this.#rooms = new Rooms(this.#reads, (unread) => this.#countUnread(unread), signal);
     this.#link = new Link(parlor);
     this.#leftovers = new Leftovers(parlor, this.#drafts);
-    this.#conversation = new Conversation(parlor, user, this.#reads, this.#hooks(), signal);
+    const kept = {reads: this.#reads, drafts: this.#drafts};
+    this.#conversation = new Conversation(parlor, user, kept, this.#hooks(), signal);
     this.#composer = new Composer(this.#drafts, {
-      onSend: (text) => this.#send(text),
+      onSend: (text) => this.#conversation.send(text) !== null,
       onTyping: () => this.#conversation.typing(),
     }, signal);
     const made = ({slug}) => route.go(`/r/${slug}`);
@@ -60,7 +64,7 @@ export class Session {
       onState: (state) => this.#link.room(state),
       onRead: (roomId, isRead) => this.#rooms.reading(isRead ? roomId : null),
       onClosing: (room) => this.#leftovers.follow(room),
-      onDropped: (slug, text) => this.#leftovers.toDrafts(slug, text),
+      onNotTaken: (error) => this.#warn(say("talk.refused", {reason: reason(error)})),
     };
   }
 
@@ -74,7 +78,7 @@ export class Session {
     });
     parlor.on("state", ({state}) => {
       if (!["open", "connecting"].includes(state)) this.#conversation.absent();
-      if (state === "open" && $("app").dataset.panel === "failed") this.show(this.#address);
+      if (state === "open" && $("app").dataset.panel === "failed") this.#open();
       if (state === "unauthorized") this.#end(onEnd, say("signin.ended"));
     });
     parlor.on("error", (error) => {
@@ -90,7 +94,7 @@ export class Session {
       this.#conversation.newest();
     }, {signal});
     $("copy-link").addEventListener("click", () => this.#copyLink(), {signal});
-    $("panel-action").addEventListener("click", () => this.show(this.#address), {signal});
+    $("panel-action").addEventListener("click", () => this.#open(), {signal});
     document.addEventListener("visibilitychange", () => {
       this.#rooms.later();
       if (document.visibilityState === "visible") this.#conversation.seen();
@@ -100,9 +104,21 @@ export class Session {
 
   // ---- rooms ----
 
-  /** The room of this address, or none. */
-  async show(address) {
-    clearTimeout(this.#retry);
+  /** The room of this address, or none; of the one that is open, the newest. */
+  show(address) {
+    const known = address && this.#rooms.bySlug(address);
+    const slug = this.#conversation.info?.slug;
+    if (!slug || slug !== (known?.slug ?? address)) return this.#change(address);
+    this.#conversation.newest();
+    return this.#focus();
+  }
+
+  #focus() {
+    if (isNarrow() || isTouch()) $("title").focus();
+    else this.#composer.focus();
+  }
+
+  #change(address) {
     const known = address && this.#rooms.bySlug(address);
     const before = this.#conversation.info?.roomId;
     this.#address = address;
@@ -114,13 +130,24 @@ export class Session {
     $("title").textContent = known?.name ?? "";
     this.#panel(address ? "loading" : "pick");
     this.#nameDocument();
-    if (!address) return void (this.#rooms.linkOf(before) ?? $("rooms-title")).focus();
+    this.#failures = 0;
+    this.#open();
+    if (!address) (this.#rooms.linkOf(before) ?? $("rooms-title")).focus();
+  }
+
+  /** Also again: what stands there stays until it is known what comes of it. */
+  async #open() {
+    clearTimeout(this.#retry);
+    this.#tries += 1;
+    const [address, tries] = [this.#address, this.#tries];
+    if (!address) return;
+    const known = this.#rooms.bySlug(address);
     // What is new, and a little of what it is about.
     const wanted = known ? this.#rooms.unread(known) + 20 : 0;
     try {
       await this.#conversation.open(address, wanted);
     } catch (error) {
-      if (address === this.#address) this.#notOpened(error);
+      if (tries === this.#tries) this.#notOpened(error);
     }
   }
 
@@ -133,25 +160,28 @@ export class Session {
     this.#panel(null);
     this.#composer.open(slug, name);
     this.#nameDocument();
-    if (isNarrow() || isTouch()) $("title").focus();
-    else this.#composer.focus();
+    this.#focus();
   }
 
   #notOpened(error) {
     if (["no_such_room", "not_found"].includes(error.code)) return this.#panel("missing");
     if (error.status === 401) return undefined; // The connection finds out, too.
     this.#panel("failed", reason(error));
-    const again = () => this.show(this.#address);
-    this.#retry = setTimeout(again, error.retryAfter ?? RETRY_MS);
+    const pause = Math.min(RETRY_MS * 2 ** this.#failures, RETRY_MAX_MS);
+    this.#failures += 1;
+    this.#retry = setTimeout(() => this.#open(), Math.max(pause, error.retryAfter ?? 0));
     return undefined;
   }
 
   #lost(why) {
-    if (why === "reset") return this.show(this.#address);
+    if (why === "reset") return void this.#change(this.#address);
+    const wasHere = $("talk").contains(document.activeElement);
     this.#composer.close();
     this.#conversation.close();
-    if (why === undefined) return undefined;
-    return this.#panel(why === "deleted" ? "deleted" : "missing");
+    if (why === undefined) return;
+    this.#panel(why === "deleted" ? "deleted" : "missing");
+    announce($("panel-title").textContent);
+    if (wasHere) $("title").focus();
   }
 
   /** What stands where a conversation would: `null` for the conversation itself. */
@@ -170,16 +200,14 @@ export class Session {
     $("panel-title").textContent = title;
     $("panel-hint").textContent = hint;
     $("panel-action").hidden = kind !== "failed";
+    // What was written for a room that is gone.
+    const isGone = kind === "missing" || kind === "deleted";
+    const kept = isGone ? this.#drafts.all(this.#address).join("\n\n") : "";
+    $("panel-kept").hidden = kept === "";
+    $("panel-text").value = kept;
   }
 
   // ---- the rest ----
-
-  #send(text) {
-    if (!this.#conversation.canSend) return false;
-    const taken = this.#conversation.send(text);
-    if (!taken) this.#warn(say("talk.refused", {reason: say("errors.queue_full")}));
-    return taken;
-  }
 
   #countUnread(unread) {
     this.#unread = unread;
@@ -210,6 +238,7 @@ export class Session {
   }
 
   #warn(text) {
+    if (this.#ended.signal.aborted) return;
     $("toast").textContent = text;
     $("toast").hidden = false;
     announce(text);
@@ -244,6 +273,9 @@ export class Session {
     this.#link.stop();
     this.#parlor.close();
     this.#rooms.clear();
+    clearTimeout(this.#toast);
+    $("toast").hidden = true;
+    for (const id of ["toast", "title", "announcer"]) $(id).replaceChildren();
     $("app").hidden = true;
     for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
     document.title = say("app.name");

@@ -12,6 +12,8 @@ export class Timeline {
   atBeginning = false;
   /** Whether what is said now belongs behind the last one. */
   live = false;
+  /** How many messages the room had up to the last one here, as far as is known. */
+  count = 0;
 
   #size;
   #heard = []; // While not live: the last that were said.
@@ -38,13 +40,28 @@ export class Timeline {
     return seq <= this.#stored;
   }
 
+  /** How many messages the room had up to this one. */
+  countAt(seq) {
+    return this.count - this.messages.filter((message) => message.seq > seq).length;
+  }
+
   /** Begins anew with the newest page. */
-  reset({messages, hasMore, head}) {
+  reset({messages, hasMore, head, count}) {
     this.storedUpTo(head);
     this.messages = messages.slice(-this.#size);
     this.atBeginning = !hasMore && messages.length <= this.#size;
+    this.count = count;
     this.#attach();
     this.#trimStart();
+  }
+
+  /** Begins anew with a page of what came after a message up to which the room had `count`. */
+  resetBehind(page, count) {
+    if (this.live) this.#detach();
+    this.messages = [];
+    this.atBeginning = false;
+    this.count = count;
+    this.append(page);
   }
 
   /** A page of what came before the first one. */
@@ -55,15 +72,18 @@ export class Timeline {
     this.atBeginning = !hasMore;
     if (this.messages.length <= this.#size) return;
     if (this.live) this.#detach();
+    this.count -= this.messages.length - this.#size;
     this.messages.length = this.#size;
   }
 
   /** A page of what came after the last one. */
-  append({messages, hasMore, head}) {
+  append({messages, hasMore, head, count}) {
     this.storedUpTo(head);
     if (this.live) return;
     const last = this.last ?? 0;
-    this.messages.push(...messages.filter(({seq}) => seq > last));
+    this.#push(messages.filter(({seq}) => seq > last));
+    // At the end it is known.
+    if (!hasMore) this.count = count;
     const newest = this.last ?? 0;
     this.#heard = this.#heard.filter(({seq}) => seq > newest);
     if (!hasMore && this.#heard.length <= this.#size * MOST_ADDED) this.#attach();
@@ -82,7 +102,7 @@ export class Timeline {
       if (this.#heard.length > this.#size) this.#dropped = this.#heard.shift().seq;
       return false;
     }
-    this.messages.push(message);
+    this.#push([message]);
     this.#trimStart();
     return true;
   }
@@ -90,11 +110,16 @@ export class Timeline {
   /** What a crash of the server lost, exclusive of both ends. */
   retract({after, before}) {
     const kept = ({seq}) => seq <= after || seq >= before;
-    const count = this.messages.length;
+    const had = this.messages.length;
     this.messages = this.messages.filter(kept);
+    this.count -= had - this.messages.length;
     this.#heard = this.#heard.filter(kept);
     if (!kept({seq: this.#dropped})) this.#dropped = after;
-    return count - this.messages.length;
+  }
+
+  #push(messages) {
+    this.messages.push(...messages);
+    this.count += messages.length;
   }
 
   #detach() {
@@ -108,7 +133,7 @@ export class Timeline {
   #attach() {
     const last = this.last ?? 0;
     if (!this.live && this.#dropped > last) return;
-    this.messages.push(...this.#heard.filter(({seq}) => seq > last));
+    this.#push(this.#heard.filter(({seq}) => seq > last));
     this.#heard = [];
     this.#dropped = 0;
     this.live = true;

@@ -147,6 +147,29 @@ export class Person {
     await this.page.goto(this.url + path);
   }
 
+  /** The page goes out of sight, as behind another tab: it is told so, and gets no frames. */
+  async hides() {
+    await this.page.evaluate(() => {
+      const frames = [];
+      const {requestAnimationFrame: draw} = window;
+      window.requestAnimationFrame = (action) => frames.push(action);
+      Object.defineProperty(document, "hidden", {configurable: true, value: true});
+      Object.defineProperty(document, "visibilityState", {configurable: true, value: "hidden"});
+      window.comeBack = () => {
+        window.requestAnimationFrame = draw;
+        delete document.hidden;
+        delete document.visibilityState;
+        frames.forEach((action) => draw(action));
+        document.dispatchEvent(new Event("visibilitychange"));
+      };
+      document.dispatchEvent(new Event("visibilitychange"));
+    });
+  }
+
+  async shows() {
+    await this.page.evaluate(() => window.comeBack());
+  }
+
   // ---- signing in and up ----
 
   async signsUp(name, {path = "/"} = {}) {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import {Leftovers} from "../../../src/web/page/leftovers.js";
+import {say} from "../../../src/web/page/words.js";
 import {World, settled} from "../world.js";
 
 const kept = (roomId) => ({
@@ -12,9 +13,8 @@ const kept = (roomId) => ({
 });
 
 class Drafts {
-  texts = new Map();
-  of(slug) { return this.texts.get(slug) ?? ""; }
-  set(slug, text) { this.texts.set(slug, text); }
+  refused = [];
+  refuse(slug, {id, message, why}) { this.refused.push([slug, id, message, why]); }
 }
 
 /** A page that was opened where an earlier one left messages in these rooms. */
@@ -56,10 +56,10 @@ test("where too many rooms are joined, the next follows when one is left", async
   assert.deepEqual(parlor.unsent, []);
 });
 
-test("what is refused goes among the drafts", async () => {
+test("what is refused is kept among the drafts", async () => {
   const {parlor, drafts, socket} = await opened([1]);
   socket.joined(1);
   socket.refuse("forbidden", {id: "old-1"});
-  assert.equal(drafts.of("1"), "of 1");
+  assert.deepEqual(drafts.refused, [["1", "old-1", "of 1", say("errors.forbidden")]]);
   assert.deepEqual(parlor.joined, []);
 });

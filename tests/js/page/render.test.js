@@ -11,7 +11,7 @@ class Node {
 }
 globalThis.document = {createElement: (name) => new Node(name)};
 globalThis.location = {origin: "https://chat.example"};
-const {rendered} = await import("../../../src/web/page/render.js");
+const {plain, rendered} = await import("../../../src/web/page/render.js");
 
 const KINDS = ["p", "br", "strong", "em", "s", "code", "pre", "blockquote", "ul", "ol", "li", "a"];
 const PROPERTIES = ["name", "children", "dir", "tabIndex", "start", "href", "title", "target",
@@ -62,4 +62,13 @@ test("each kind of thing is its element, around what it consists of", () => {
   assert.equal(rendered("3. b")[0].start, 3);
   // What somebody quotes or lists may be of another script than the page.
   for (const text of ["> a", "- a", "1. a", "a"]) assert.equal(rendered(text)[0].dir, "auto");
+});
+
+test("what is read out has no markup, and an end", () => {
+  const written = "**bold** and `code`\nnext [link](https://a.example/) \n\n> *quoted*\n> too\n" +
+    "- one\n- two\n\n```js\nlet a;\n```";
+  assert.equal(plain(written, 200), "bold and code next link quoted too one two let a;");
+  assert.equal(plain("a".repeat(16_384), 200), `${"a".repeat(200)}…`);
+  assert.equal(plain("😀".repeat(201), 200), `${"😀".repeat(200)}…`);
+  assert.equal(plain("😀".repeat(200), 200), "😀".repeat(200));
 });

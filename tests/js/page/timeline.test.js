@@ -19,7 +19,8 @@ class Log {
   page({before = Infinity, after, limit}) {
     const fit = this.seqs.filter((seq) => (after === undefined ? seq < before : seq > after));
     const seqs = after === undefined ? fit.slice(-limit) : fit.slice(0, limit);
-    return {messages: seqs.map((seq) => ({seq})), hasMore: fit.length > seqs.length};
+    const [head, count] = [this.seqs.at(-1) ?? 0, this.seqs.length];
+    return {messages: seqs.map((seq) => ({seq})), hasMore: fit.length > seqs.length, head, count};
   }
 }
 
@@ -57,6 +58,22 @@ test("who goes far back leaves the live end, and finds it again", () => {
   while (!timeline.live) timeline.append(log.page({after: timeline.last, limit: 10}));
   assert.deepEqual(seqs(timeline), range(86, 105));
   assert.equal(timeline.atBeginning, false);
+});
+
+test("it begins where somebody has read up to, and goes on from there to the live end", () => {
+  const log = new Log();
+  log.say(100);
+  const timeline = new Timeline(40);
+  timeline.resetBehind(log.page({after: 30, limit: 10}), 30);
+  timeline.prepend(log.page({before: 31, limit: 5}));
+  assert.deepEqual(seqs(timeline), range(26, 40));
+  assert.equal(timeline.live, false);
+  assert.deepEqual([26, 30, 40].map((seq) => timeline.countAt(seq)), [26, 30, 40]);
+  for (const message of log.say(5)) timeline.hear(message, false);
+  while (!timeline.live) timeline.append(log.page({after: timeline.last, limit: 10}));
+  assert.deepEqual(seqs(timeline), range(66, 105));
+  timeline.resetBehind(log.page({after: 100, limit: 10}), 100);
+  assert.deepEqual([timeline.live, ...seqs(timeline)], [true, ...range(101, 105)]);
 });
 
 test("what is said while the last page is on its way follows it", () => {
@@ -117,11 +134,13 @@ test("nothing that is being read is let go for what is said", () => {
 
 test("what a crash lost is taken back", () => {
   const timeline = new Timeline(20);
-  timeline.reset({messages: [{seq: 1}, {seq: 2}], hasMore: false});
+  timeline.reset({messages: [{seq: 1}, {seq: 2}], hasMore: false, count: 2});
   for (const seq of [3, 4]) timeline.hear({seq}, true);
-  assert.equal(timeline.retract({after: 2, before: 9}), 2);
+  assert.equal(timeline.count, 4);
+  timeline.retract({after: 2, before: 9});
   timeline.hear({seq: 9}, true);
   assert.deepEqual(seqs(timeline), [1, 2, 9]);
+  assert.deepEqual([2, 9].map((seq) => timeline.countAt(seq)), [2, 3]);
 });
 
 test("whatever is done, it is bounded and has no gap", () => {
@@ -141,8 +160,9 @@ test("whatever is done, it is bounded and has no gap", () => {
         () => log.page({before: timeline.first, limit}),
         () => log.page({after: timeline.last ?? 0, limit}),
         () => log.page({limit}),
+        () => log.page({after: next(log.seqs.length + 1), limit}),
       ];
-      const kind = next(4);
+      const kind = next(5);
       const asked = page[kind]?.();
       if (next(2)) for (const message of log.say(next(20))) timeline.hear(message, next(2) === 0);
       if (kind === 0 && asked.messages.at(-1)?.seq === (timeline.first ?? 0) - 1) {
@@ -150,11 +170,15 @@ test("whatever is done, it is bounded and has no gap", () => {
       }
       if (kind === 1 && asked.messages[0]?.seq === (timeline.last ?? 0) + 1) timeline.append(asked);
       if (kind === 2 && !timeline.live) timeline.reset(asked);
+      if (kind === 3 && !timeline.live && asked.messages.length > 0) {
+        timeline.resetBehind(asked, asked.messages[0].seq - 1);
+      }
       const shown = seqs(timeline);
       assert.ok(shown.length <= 12);
       assert.deepEqual(shown, range(shown[0] ?? 1, shown.at(-1) ?? 0));
       if (timeline.live) assert.equal(timeline.last ?? 0, log.seqs.at(-1) ?? 0);
       if (timeline.atBeginning) assert.equal(timeline.first ?? 1, 1);
+      for (const seq of shown) assert.equal(timeline.countAt(seq), seq);
     }
   }
 });
