@@ -107,18 +107,18 @@ test("rooms that are gone are forgotten, and what a crash lost was not read", ()
 test("what a tab read of another database is not taken for what is read of this one", () => {
   const storage = new Storage();
   set(() => storage);
-  const old = new ReadPositions(1);
+  const old = tab();
   old.belongTo("log-a");
-  old.set(7, 30);
+  old.reach(7, {count: 30, seq: 30});
   leave();
   // A copy was put back: its room 7 is another.
-  const tab = new ReadPositions(1);
-  tab.belongTo("log-b");
-  tab.set(7, 1);
+  const present = tab();
+  present.belongTo("log-b");
+  present.reach(7, {count: 1, seq: 1});
   leave();
-  const next = new ReadPositions(1);
+  const next = tab();
   next.belongTo("log-b");
-  assert.deepEqual([next.of(7), next.isNew], [1, false]);
+  assert.deepEqual([next.of(7), next.isNew], [{count: 1, seq: 1}, false]);
 });
 
 test("drafts are kept until they are sent or the person signs out", () => {
