@@ -79,7 +79,7 @@ export class Conversation {
     } else {
       timeline.reset(newest);
     }
-    scroller.atEnd = timeline.live;
+    scroller.follow(timeline.live);
     this.#join((timeline.live ? timeline.last : undefined) ?? newest.head);
     this.#hooks.onOpened(this.info);
     this.#toFresh(seq);
@@ -221,7 +221,7 @@ export class Conversation {
     // What becomes of it is told by events, but for what was not taken in the first place.
     sending.catch((error) => { if (!isTaken) this.#hooks.onNotTaken(error); });
     if (!isTaken) return null;
-    this.#feed.scroller.atEnd = true;
+    this.#feed.scroller.follow(true);
     if (this.#feed.timeline.live) this.#feed.draw();
     else this.newest();
     return sending.id;
@@ -272,7 +272,7 @@ export class Conversation {
     }
     await this.#fetch("newest", {limit: PAGE}, (page) => {
       this.#feed.timeline.reset(page);
-      this.#feed.scroller.atEnd = true;
+      this.#feed.scroller.follow(true);
     });
   }
 

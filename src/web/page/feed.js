@@ -42,7 +42,7 @@ export class Feed {
     this.freshFrom = undefined;
     for (const known of [this.#items, this.#pending]) known.clear();
     this.#list.replaceChildren();
-    this.scroller.atEnd = true;
+    this.scroller.follow(true);
   }
 
   /** The seq of the last message that stands in view to its end, or above. */

@@ -43,6 +43,12 @@ export class Scroller {
     return {above: scrollTop / height, below: this.#distanceToEnd() / height};
   }
 
+  /** From the next change on: whatever else moved before, it goes to the end, or stays. */
+  follow(isFollowing) {
+    this.atEnd = isFollowing;
+    this.#top = this.#box.scrollTop;
+  }
+
   toEnd() {
     this.#box.scrollTop = this.#box.scrollHeight;
     this.atEnd = true;

@@ -5,23 +5,24 @@ import assert from "node:assert/strict";
 import {test} from "node:test";
 
 import {Server} from "../server.js";
-import {becomes, Person, Program, until} from "./kit.js";
+import {becomes, Person, Program, until, wire} from "./kit.js";
 
 const numbered = (from, to) => Array.from({length: to - from + 1}, (_, i) => `line ${from + i}`);
 
 /** Ann, who has read a room of bob's up to its tenth line and is in another room now. */
 async function elsewhere(t) {
   const server = await Server.start(t);
+  const way = await wire(t, server);
   const bob = await Program.signUp(server, "bob");
   await bob.makes("Garden");
   await bob.makes("Kitchen");
   for (const text of numbered(1, 10)) await bob.says("garden", text);
-  const ann = await Person.arrive(t, server.url);
+  const ann = await Person.arrive(t, way.url);
   await ann.signsUp("ann", {path: "/r/garden"});
   await ann.isReading("Garden");
   await becomes(() => ann.texts(), numbered(1, 10));
   await ann.enters("Kitchen");
-  return {server, ann, bob};
+  return {way, ann, bob};
 }
 
 /** In the page: the text of the message below the line, and whether both are in view. */
@@ -94,9 +95,9 @@ test("the title counts also while nobody sees the page, and what came then is ma
 
 // Once each tab counted by itself.
 test("what is read in one tab is read in the other", async (t) => {
-  const {server, ann, bob} = await elsewhere(t);
+  const {way, ann, bob} = await elsewhere(t);
   const other = await ann.tab();
-  await other.goto(`${server.url}/`);
+  await other.goto(`${way.url}/`);
   await bob.says("garden", "line 11");
   for (const page of [ann.page, other]) {
     await becomes(() => page.title(), page === other ? "(1) Parlor" : "(1) Kitchen · Parlor");
@@ -104,4 +105,18 @@ test("what is read in one tab is read in the other", async (t) => {
   await ann.enters("Garden");
   await becomes(() => other.title(), "Parlor");
   await other.close();
+});
+
+// Once whoever came back after an absence was carried to the end of what was said meanwhile.
+test("what was said during an absence is marked, and read from its first message on", async (t) => {
+  const {way, ann, bob} = await elsewhere(t);
+  await ann.enters("Garden");
+  way.down();
+  await becomes(() => ann.connection(), "waiting");
+  for (const text of numbered(11, 400)) await bob.says("garden", text);
+  way.up();
+  await becomes(() => ann.page.evaluate(fresh), "line 11");
+  await ann.page.locator("#newest").click();
+  await ann.page.getByText("line 400").waitFor();
+  await becomes(() => ann.page.locator("#newest").isHidden(), true);
 });
