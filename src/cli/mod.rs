@@ -18,10 +18,13 @@ use crate::config::{Effective, Flags, load};
 ///
 /// One process, one binary, one database file. Without a command it serves.
 #[derive(Debug, Parser)]
-#[command(name = "parlor", version, after_help = help::summary())]
+#[command(name = "parlor", version, args_conflicts_with_subcommands = true)]
+#[command(after_help = help::PRECEDENCE, after_long_help = help::settings())]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    settings: Settings,
 }
 
 #[derive(Debug, Subcommand)]
@@ -102,7 +105,7 @@ pub fn run() -> ExitCode {
             return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
     };
-    match cli.command.unwrap_or_else(|| Command::Serve(Settings::default())) {
+    match cli.command.unwrap_or(Command::Serve(cli.settings)) {
         Command::Serve(settings) => match settings.load() {
             Ok(effective) => serve::serve(effective.config),
             Err(code) => code,
@@ -144,6 +147,10 @@ mod tests {
     #[test]
     fn no_arguments_mean_serve() {
         assert!(Cli::try_parse_from(["parlor"]).unwrap().command.is_none());
+        // The help named the flags, and without the command they were refused.
+        let cli = Cli::try_parse_from(["parlor", "--data", "elsewhere"]).unwrap();
+        assert!(cli.command.is_none() && cli.settings.data.as_deref() == Some("elsewhere"));
+        assert!(Cli::try_parse_from(["parlor", "--data", "a", "serve", "--data", "b"]).is_err());
     }
 
     #[test]
@@ -163,15 +170,15 @@ mod tests {
     #[test]
     fn the_first_help_names_what_most_people_set() {
         let help = Cli::command().render_help().to_string();
-        for text in ["PARLOR_LISTEN [default: 127.0.0.1:8080]", "PARLOR_DATA [default: data]"] {
+        let named = ["--listen", "[env: PARLOR_LISTEN]", "[default: 127.0.0.1:8080]", "--data"];
+        for text in named.into_iter().chain(["[default: data]", "see more with '--help'"]) {
             assert!(help.contains(text), "{text}\n{help}");
         }
-        assert!(help.contains("parlor serve --help"), "{help}");
     }
 
     #[test]
     fn every_command_with_settings_explains_all_of_them() {
-        for path in [&["serve"][..], &["config", "check"], &["config", "show"]] {
+        for path in [&[][..], &["serve"], &["config", "check"], &["config", "show"]] {
             let mut command = Cli::command();
             let mut found = &mut command;
             for name in path {

@@ -99,7 +99,14 @@ fn greeting(
         }
         None => url.clone(),
     };
-    let opening = format!("Parlor listens on {addr}. Open {open}\n");
+    let hint = if public_url.is_none() && !addr.ip().is_loopback() {
+        // They refuse its cookie; the server says so again to whoever tries.
+        "Browsers on other machines can sign in once public_url says the address that they open, \
+         such as http://192.168.1.5:8080.\n"
+    } else {
+        ""
+    };
+    let opening = format!("Parlor listens on {addr}. Open {open}\n{hint}");
     let (who, setup_code) = match first_account {
         FirstAccount::Exists => return opening,
         FirstAccount::Closed => {
@@ -159,7 +166,19 @@ mod tests {
         assert_eq!(greet("127.0.0.1:8080", exists), one);
         assert!(greet("0.0.0.0:80", exists).contains("Open http://127.0.0.1:80/ here, or this"));
         assert!(greet("[::]:80", exists).contains("Open http://[::1]:80/ here, or this"));
-        assert!(greet("[2001:db8::1]:80", exists).ends_with("Open http://[2001:db8::1]:80/\n"));
+        assert!(greet("[2001:db8::1]:80", exists).contains("Open http://[2001:db8::1]:80/\n"));
+    }
+
+    // Whoever opened the address that was printed, on another machine, could not sign in there.
+    #[test]
+    fn other_machines_need_a_public_url() {
+        for (addr, expected) in [("127.0.0.1:80", false), ("0.0.0.0:80", true), ("[::]:80", true)] {
+            let line = greet(addr, &FirstAccount::Exists);
+            assert_eq!(line.contains("once public_url says"), expected, "{line}");
+        }
+        let public = WebOrigin::parse("http://192.168.1.5:8080").unwrap();
+        let told = greeting("0.0.0.0:80".parse().unwrap(), Some(&public), &FirstAccount::Exists);
+        assert!(!told.contains("once public_url says"), "{told}");
     }
 
     #[test]

@@ -136,9 +136,9 @@ impl fmt::Display for Report {
         if self.is_bottleneck() {
             writeln!(
                 f,
-                "\nThis load generator was the bottleneck, or used up the cores together with the \
-                 server: the\ndelays tell of it as much as of the server. Let it have a machine of \
-                 its own, or fewer\nmembers or messages."
+                "\nThis load generator was late or, with the server, used up the cores: the delays \
+                 tell of that\nas much as of the server. Let it have a machine of its own, without \
+                 other programs, or fewer\nmembers or messages."
             )?;
         }
         Ok(())
@@ -211,14 +211,14 @@ mod tests {
         ] {
             assert!(table.lines().any(|found| found.starts_with(line)), "{line}\n{table}");
         }
-        assert!(!table.contains("bottleneck"));
+        assert!(!table.contains("This load generator was late"));
     }
 
     #[test]
     fn a_bottleneck_here_is_told_below() {
         let mut late = report();
         late.generator.late.p99 = 1_000_000;
-        assert!(late.to_string().contains("\nThis load generator was the bottleneck"));
+        assert!(late.to_string().contains("\nThis load generator was late or, with the server,"));
     }
 
     #[test]

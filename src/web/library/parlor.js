@@ -1613,7 +1613,8 @@ function needToken(token, cookie) {
 
 function webSocketOf({WebSocket = globalThis.WebSocket}) {
   if (WebSocket) return WebSocket;
-  const advice = "this runtime has no WebSocket: pass one as the option WebSocket";
+  const advice = "this runtime has no WebSocket: pass one as the option WebSocket, or start Node " +
+    "20 with --experimental-websocket";
   throw new ParlorError("no_websocket", advice);
 }
 
