@@ -96,7 +96,7 @@ export class Link {
     const {state, error} = this.#state;
     if (state === "open" && this.#isDoubted) return "doubted";
     if (state === "open") return this.#room === "catching-up" ? "catchingUp" : null;
-    if (state === "failed") return error.code === "other_user" ? "otherUser" : "failed";
+    if (state === "failed") return error.code === "other_user" ? error.code : "failed";
     if (!["waiting", "connecting", "renewing"].includes(state)) return null;
     if (!navigator.onLine) return "offline";
     // Between two attempts and during one it is the same to a person.
@@ -110,7 +110,7 @@ export class Link {
   }
 
   #tell(key) {
-    const action = {failed: "link.reload", otherUser: "link.reload", waiting: "link.now"}[key];
+    const action = {failed: "link.reload", other_user: "link.reload", waiting: "link.now"}[key];
     const box = $("link");
     box.hidden = key === null;
     box.dataset.kind = key ?? "";

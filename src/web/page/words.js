@@ -118,7 +118,7 @@ const en = {
     now: "Try now",
     renewing: "Renewing your session…",
     failed: "This page and the server do not understand each other.",
-    otherUser: "Another account is signed in in this browser now. Reload to go on with it; what " +
+    other_user: "Another account is signed in in this browser now. Reload to go on with it; what " +
       "you wrote here is kept for your own.",
     reload: "Reload",
     catchingUp: "Catching up…",

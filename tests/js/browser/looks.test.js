@@ -193,7 +193,10 @@ test("the message stands under the messages, on one line while it is empty", asy
   const {scrollHeight, clientHeight} = await ann.composer.evaluate(
     ({scrollHeight: all, clientHeight: seen}) => ({scrollHeight: all, clientHeight: seen}));
   assert.equal(scrollHeight, clientHeight);
-  // The button stays at the last line.
+  // Whichever way the text goes, it ends before the button, which stays at the last line.
+  await ann.composer.fill("שלום");
+  const padding = await ann.composer.evaluate((box) => parseFloat(getComputedStyle(box).paddingRight));
+  assert.ok(padding > 48, `${padding}`);
   await ann.composer.fill("a\nb\nc");
   const gap = await ann.page.evaluate(() => document.querySelector("#text")
     .getBoundingClientRect().bottom - document.querySelector("#send").getBoundingClientRect().bottom);
@@ -251,11 +254,13 @@ test("on paper there is the conversation and nothing else", async (t) => {
   const ann = await Person.arrive(t, server.url, {viewport: {width: 800, height: 600}});
   await ann.signsUp("ann");
   await ann.makes("Garden");
-  await ann.says("line\n".repeat(60));
+  await ann.says(`\`\`\`\n${"long ".repeat(60)}\n\`\`\`\n${"line\n".repeat(60)}`);
   await ann.button("Show all").waitFor();
   await ann.page.emulateMedia({media: "print"});
-  const cut = await ann.page.evaluate(() => [...document.querySelectorAll("#log, #room, .body")]
-    .filter(({scrollHeight, clientHeight}) => scrollHeight > clientHeight + 1).map(({id}) => id));
+  const cut = await ann.page.evaluate(() =>
+    [...document.querySelectorAll("#log, #room, .body, pre")].filter((box) =>
+      box.scrollHeight > box.clientHeight + 1 || box.scrollWidth > box.clientWidth + 1,
+    ).map(({id, localName}) => id || localName));
   assert.deepEqual(cut, []);
   assert.ok(await ann.page.evaluate(() => document.documentElement.scrollHeight) > 1200);
   for (const part of ["#sidebar", "#composer", "#copy-link", ".unfold"]) {

@@ -29,7 +29,7 @@ const TALK = [
 
 test("pictures", async (t) => {
   const server = await Server.start(t);
-  const ann = await Person.arrive(t, server.url, {deviceScaleFactor: 1.5});
+  const ann = await Person.arrive(t, server.url, {deviceScaleFactor: 1.5, reducedMotion: "reduce"});
   await ann.signsUp("ann");
   const people = {};
   for (const name of ["bob", "mei"]) people[name] = await Program.signUp(server, name);
