@@ -131,7 +131,7 @@ test("another account that signs in in another tab is told of", async (t) => {
     "Another account is signed in ");
   await ann.composer.fill("half a thought");
   await ann.button("Reload").click();
-  await becomes(() => ann.read("who-name"), "@bob");
+  await becomes(() => ann.read("who"), "bob");
   await ann.isReading("Garden");
   assert.equal(await ann.composer.inputValue(), "");
 });
