@@ -53,8 +53,7 @@ test("every text that is asked for is in the table, and none is there in vain", 
   const link = read("link.js");
   const [kinds] = /\n  #key\(\) \{.*?\n  \}/s.exec(link);
   const told = [...link.matchAll(/#tell\("(\w+)"\)/g)].map(([, kind]) => kind);
-  // These are asked for, not told.
-  const states = ["open", "catching-up", "other_user"];
+  const states = ["open", "catching-up"];
   const forms = [...read("index.html").matchAll(/<input [^>]*?\bname="(\w+)"([^>]*)/gs)]
     .filter(([, , rest]) => !rest.includes("checkbox")).map(([, name]) => name);
   const protocol = read("../../protocol/protocol.md");
