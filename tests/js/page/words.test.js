@@ -107,7 +107,7 @@ test("messages stand together by author and day, for 5 minutes and 15 of them at
     assert.equal(stands(...many.slice(from)).slice(1), all.slice(from + 1));
   }
   // What waits to be sent stands as it will.
-  const waiting = many.map((message, index) => (index < 10 ? message : {...message, seq: undefined}));
+  const waiting = many.map((said, index) => (index < 10 ? said : {...said, seq: undefined}));
   assert.equal(stands(...waiting), all);
 });
 
