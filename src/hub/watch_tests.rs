@@ -251,9 +251,9 @@ fn those_who_begin_together_share_pages_and_nothing_is_kept_behind_them() {
     alone.share(key(), alone.begun(), &page);
     assert!(alone.page(&key()).is_none(), "there is nobody else to keep it for");
     let (first, second) = (begin(), begin());
-    let begun = first.begun();
+    let before_late = first.begun();
     let late = begin();
-    first.share(key(), begun, &page);
+    first.share(key(), before_late, &page);
     assert!(alone.page(&key()).is_some() && second.page(&key()).is_some());
     assert!(late.page(&key()).is_none(), "it could be older than what this one has been told");
     let all = [alone, first, second, late];

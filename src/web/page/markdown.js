@@ -275,8 +275,8 @@ function trimmed(url) {
   return url.slice(0, end);
 }
 
-/** As an absolute address of a harmless kind, or `null`. A name that stands before the host is there
- * to be taken for it. */
+/** As an absolute address of a harmless kind, or `null`. A name before the host is only there to be
+ * taken for it. */
 export function safeUrl(text) {
   if (text.length > MAX_URL || /[\s\u0000-\u001f]/.test(text)) return null;
   try {

@@ -35,8 +35,8 @@ const FILES = [
   "/page/words.js",
 ];
 
-/** A network may take everything and answer nothing. What is asked for soon after that was found out
- * does not wait again. */
+/** A network may take everything and answer nothing. What is asked for soon after it did does not
+ * wait again. */
 const PATIENCE_MS = 4000;
 const SILENCE_MS = 10_000;
 let silentUntil = 0;

@@ -195,11 +195,12 @@ test("the message stands under the messages, on one line while it is empty", asy
   assert.equal(scrollHeight, clientHeight);
   // Whichever way the text goes, it ends before the button, which stays at the last line.
   await ann.composer.fill("שלום");
-  const padding = await ann.composer.evaluate((box) => parseFloat(getComputedStyle(box).paddingRight));
-  assert.ok(padding > 48, `${padding}`);
+  const padding = await ann.composer.evaluate((box) => getComputedStyle(box).paddingRight);
+  assert.ok(parseFloat(padding) > 48, padding);
   await ann.composer.fill("a\nb\nc");
-  const gap = await ann.page.evaluate(() => document.querySelector("#text")
-    .getBoundingClientRect().bottom - document.querySelector("#send").getBoundingClientRect().bottom);
+  const bottom = (part) => ann.page.locator(part).evaluate(
+    (node) => node.getBoundingClientRect().bottom);
+  const gap = await bottom("#text") - await bottom("#send");
   assert.ok(gap > 0 && gap < 8, `${gap}`);
 });
 

@@ -53,8 +53,7 @@ test("every text that is asked for is in the table, and none is there in vain", 
   const link = read("link.js");
   const [kinds] = /\n  #key\(\) \{.*?\n  \}/s.exec(link);
   const told = [...link.matchAll(/#tell\("(\w+)"\)/g)].map(([, kind]) => kind);
-  // These are asked for, not told.
-  const states = ["open", "catching-up", "other_user"];
+  const states = ["open", "catching-up"];
   const forms = [...read("index.html").matchAll(/<input [^>]*?\bname="(\w+)"([^>]*)/gs)]
     .filter(([, , rest]) => !rest.includes("checkbox")).map(([, name]) => name);
   const protocol = read("../../protocol/protocol.md");
@@ -108,7 +107,7 @@ test("messages stand together by author and day, for 5 minutes and 15 of them at
     assert.equal(stands(...many.slice(from)).slice(1), all.slice(from + 1));
   }
   // What waits to be sent stands as it will.
-  const waiting = many.map((message, index) => (index < 10 ? message : {...message, seq: undefined}));
+  const waiting = many.map((said, index) => (index < 10 ? said : {...said, seq: undefined}));
   assert.equal(stands(...waiting), all);
 });
 
