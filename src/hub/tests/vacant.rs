@@ -5,6 +5,7 @@ use futures_util::FutureExt;
 use super::super::PublishError;
 use super::{House, post, room_id};
 use crate::domain::RoomId;
+use crate::domain::limits::READ_THREADS;
 
 #[test]
 fn an_idle_room_is_dropped_and_whoever_still_holds_it_is_sent_away() {
@@ -43,7 +44,15 @@ fn only_a_room_that_was_asked_for_or_left_is_looked_at() {
     assert_eq!(vacant(), 1);
     house.hub.evict_idle();
     assert_eq!((vacant(), house.hub.live_rooms()), (0, 0));
-    // Somebody began to load it, and nobody goes on.
+    // Somebody began to load it, and nobody goes on. All readers are busy: or the load could be
+    // done at the first look.
+    let (release, released) = crossbeam_channel::bounded::<()>(0);
+    let busy = |_| {
+        let released = released.clone();
+        Box::pin(house.reader.read(move |_| Ok(released.recv().is_err())))
+    };
+    let mut busy: Vec<_> = (0..READ_THREADS).map(busy).collect();
+    assert!(busy.iter_mut().all(|read| read.as_mut().now_or_never().is_none()));
     let mut abandoned = Box::pin(house.hub.room(room_id()));
     {
         let _context = house.runtime.enter();
@@ -51,7 +60,7 @@ fn only_a_room_that_was_asked_for_or_left_is_looked_at() {
     }
     house.hub.evict_idle();
     assert_eq!((vacant(), house.hub.live_rooms()), (1, 1));
-    drop(abandoned);
+    drop((abandoned, release));
     house.hub.evict_idle();
     assert_eq!((vacant(), house.hub.live_rooms()), (0, 0));
 }
