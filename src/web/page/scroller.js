@@ -11,7 +11,8 @@ export class Scroller {
   #list;
   #isLive;
   #frame = 0;
-  #top = 0; // Where the box was scrolled to when it was last looked at, and
+  #top = 0; // Where the box was scrolled to when it was last looked at,
+  #size = ""; // how large it was, and
   #places = []; // what stood in view then: {node, top, height}, top within the box.
 
   /**
@@ -84,13 +85,15 @@ export class Scroller {
     this.#places = [{node, top: this.#placeOf(node).top}];
   }
 
-  /** Somebody moves, or things change their size; where there is not as much to scroll through any
-   * more, it is not a person who moved. */
+  /** Somebody moves, or things change their size, which moves them without anybody's wish. */
   #moved() {
-    const {scrollTop} = this.#box;
-    const isCut = scrollTop < this.#top && this.#distanceToEnd() < 1;
-    if (scrollTop === this.#top || isCut) this.#settle();
-    else this.#look();
+    if (this.#sizes() === this.#size) this.#look();
+    else this.#settle();
+  }
+
+  #sizes() {
+    const {clientWidth, clientHeight, scrollHeight} = this.#box;
+    return `${clientWidth} ${clientHeight} ${scrollHeight}`;
   }
 
   #settle() {
@@ -118,6 +121,7 @@ export class Scroller {
     else if (scrollTop < this.#top) this.atEnd = false;
     else if (scrollTop > this.#top && distance <= NEAR_END_PX) this.atEnd = true;
     this.#top = scrollTop;
+    this.#size = this.#sizes();
     this.#places = this.atEnd ? [] : this.#inView();
   }
 
