@@ -45,6 +45,7 @@ const FILES: &[(&str, &str, &[u8])] = files! {
     "/parlor.js", SCRIPT, "library/parlor.js";
     "/parlor.d.ts", TYPES, "library/parlor.d.ts";
     "/page/style.css", STYLE, "page/style.css";
+    "/page/account.js", SCRIPT, "page/account.js";
     "/page/app.js", SCRIPT, "page/app.js";
     "/page/composer.js", SCRIPT, "page/composer.js";
     "/page/conversation.js", SCRIPT, "page/conversation.js";

@@ -1,7 +1,31 @@
 // Forms that are sent by the page itself: each fault is told beside its field.
 
-import {make} from "./dom.js";
-import {fault, reason} from "./words.js";
+import {$, make} from "./dom.js";
+import {fault, reason, say} from "./words.js";
+
+/** The dialog `id` around its form. Gives what opens it, empty; `action` closes it. */
+export function formDialog(id, action, signal) {
+  const [dialog, form] = [$(id), $(`${id}-form`)];
+  $(`${id}-cancel`).addEventListener("click", () => dialog.close(), {signal});
+  onSubmit(form, action, signal);
+  return () => {
+    form.reset();
+    clear(form);
+    dialog.showModal();
+  };
+}
+
+/** The button beside a password shows and hides it. */
+export function revealing(input, button, signal) {
+  const show = (shown) => {
+    input.type = shown ? "text" : "password";
+    button.textContent = say(shown ? "signin.hide" : "signin.show");
+    button.setAttribute("aria-pressed", String(shown));
+  };
+  button.addEventListener("click", () => show(input.type === "password"), {signal});
+  input.form.addEventListener("reset", () => show(false), {signal});
+  show(false);
+}
 
 /** Calls `action` with the fields that are filled in; what it throws is told. */
 export function onSubmit(form, action, signal) {

@@ -1,6 +1,7 @@
 // Everything that a person sees who is signed in: the rooms, and the conversation in one of them.
 
 import {$, announce, copied, isNarrow, isTouch} from "./dom.js";
+import {accountDialog, deleteDialog} from "./account.js";
 import {Composer} from "./composer.js";
 import {Conversation} from "./conversation.js";
 import {createDialog} from "./create.js";
@@ -22,6 +23,8 @@ export class Session {
   #composer;
   #conversation;
   #leftovers;
+  #ask; // Before something is deleted.
+  #isGoing = false; // Whether the account is being deleted.
   #route;
   #address = null; // Of the room that was asked for.
   #unread = 0;
@@ -47,8 +50,16 @@ export class Session {
       onSend: (text) => this.#conversation.send(text) !== null,
       onTyping: () => this.#conversation.typing(),
     }, signal);
-    const made = ({slug}) => route.go(`/r/${slug}`);
+    const made = (room) => {
+      this.#rooms.take({rooms: [room]});
+      route.go(`/r/${room.slug}`);
+    };
     createDialog((room) => parlor.createRoom(room), made, signal);
+    this.#ask = deleteDialog(signal);
+    accountDialog(parlor, this.#ask, {
+      onChanged: () => this.#warn(say("account.changed")),
+      remove: (answer) => this.#leaveFor(answer, onEnd),
+    }, signal);
     this.#listen(onEnd);
     $("who").textContent = user.displayName;
     $("who-name").textContent = user.displayName === user.username ? "" : `@${user.username}`;
@@ -79,7 +90,7 @@ export class Session {
     parlor.on("state", ({state}) => {
       if (!["open", "connecting"].includes(state)) this.#conversation.absent();
       if (state === "open" && $("app").dataset.panel === "failed") this.#open();
-      if (state === "unauthorized") this.#end(onEnd, say("signin.ended"));
+      if (state === "unauthorized" && !this.#isGoing) this.#end(onEnd, say("signin.ended"));
     });
     parlor.on("error", (error) => {
       if (error.code === "store") this.#warn(say("link.unsaved"));
@@ -94,6 +105,7 @@ export class Session {
       this.#conversation.newest();
     }, {signal});
     $("copy-link").addEventListener("click", () => this.#copyLink(), {signal});
+    $("room-delete").addEventListener("click", () => this.#deleteRoom(), {signal});
     $("panel-action").addEventListener("click", () => this.#open(), {signal});
     document.addEventListener("visibilitychange", () => {
       this.#rooms.later();
@@ -151,7 +163,9 @@ export class Session {
     }
   }
 
-  #opened({slug, name, roomId}) {
+  #opened({slug, name, roomId, createdBy}) {
+    const {userId, role} = this.#parlor.user;
+    $("room-delete").hidden = createdBy !== userId && role !== "admin";
     this.#route.correct(`/r/${slug}`);
     this.#address = slug;
     this.#rooms.opened(roomId);
@@ -182,6 +196,22 @@ export class Session {
     this.#panel(why === "deleted" ? "deleted" : "missing");
     announce($("panel-title").textContent);
     if (wasHere) $("title").focus();
+  }
+
+  #deleteRoom() {
+    const {roomId, name} = this.#conversation.info;
+    this.#ask({
+      title: say("rooms.deleteTitle", {room: name}),
+      text: say("rooms.deleteText"),
+      submit: say("rooms.delete"),
+    }, async () => {
+      await this.#parlor.deleteRoom(roomId);
+      this.#rooms.take({rooms: [{roomId, gone: true}]});
+      $("delete").close();
+      // Unless that was told already.
+      if (this.#conversation.info?.roomId === roomId) this.#lost("deleted");
+      $("title").focus();
+    });
   }
 
   /** What stands where a conversation would: `null` for the conversation itself. */
@@ -262,6 +292,22 @@ export class Session {
     }
     this.#drafts.clear();
     this.#end(onEnd, say("signin.signedOut"));
+  }
+
+  /** The account's deletion ends its sessions, and that may be told before it is answered. */
+  async #leaveFor(deletion, onEnd) {
+    this.#isGoing = true;
+    try {
+      await deletion;
+    } catch (error) {
+      this.#isGoing = false;
+      if (this.#parlor.state === "unauthorized") this.#end(onEnd, say("signin.ended"));
+      throw error;
+    }
+    // There is no session left; but what is kept of it goes.
+    await this.#parlor.signOut().catch(() => {});
+    this.#drafts.clear();
+    this.#end(onEnd, say("signin.deleted"));
   }
 
   #end(onEnd, why) {

@@ -2,7 +2,7 @@
 
 import {Parlor, ParlorError} from "/parlor.js";
 import {$} from "./dom.js";
-import {clear, onSubmit} from "./form.js";
+import {clear, onSubmit, revealing} from "./form.js";
 import {say} from "./words.js";
 
 export class SignIn {
@@ -18,9 +18,8 @@ export class SignIn {
       this.#mode(!this.#isNew);
       this.#form.elements.username.focus();
     });
-    $("password-show").addEventListener("click", () => this.#showPassword());
+    revealing($("password"), $("password-show"));
     this.#mode(false);
-    this.#showPassword(false);
   }
 
   /** `why` tells what ended the session before, `room` to which room a link was followed. */
@@ -36,7 +35,6 @@ export class SignIn {
   hide() {
     $("entry").hidden = true;
     this.#form.reset();
-    this.#showPassword(false);
   }
 
   async #submit(fields) {
@@ -49,9 +47,11 @@ export class SignIn {
       await this.#keptCookie(parlor);
       this.#onDone(parlor);
     } catch (error) {
-      // Only where the server asks for it.
-      if (error.fields?.some(({field}) => field === "setupCode")) $("setup-box").hidden = false;
-      throw error;
+      const isAsked = error.fields?.some(({field}) => field === "setupCode");
+      if (!isAsked || !$("setup-box").hidden) throw error;
+      // Only where the server asks for it, and that is no fault yet.
+      $("setup-box").hidden = false;
+      this.#form.elements.setupCode.focus();
     }
   }
 
@@ -80,11 +80,5 @@ export class SignIn {
     if (isNew) password.dataset.hint = "password-hint";
     else delete password.dataset.hint;
     password.setAttribute("aria-describedby", isNew ? "password-hint" : "");
-  }
-
-  #showPassword(shown = this.#form.elements.password.type === "password") {
-    this.#form.elements.password.type = shown ? "text" : "password";
-    $("password-show").textContent = say(shown ? "signin.hide" : "signin.show");
-    $("password-show").setAttribute("aria-pressed", String(shown));
   }
 }

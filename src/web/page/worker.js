@@ -8,6 +8,7 @@ const FILES = [
   "/icon.svg",
   "/manifest.webmanifest",
   "/parlor.js",
+  "/page/account.js",
   "/page/app.js",
   "/page/composer.js",
   "/page/conversation.js",
