@@ -241,12 +241,14 @@ test("the setup code is asked for before it can be wrong", async (t) => {
 });
 
 test("a page that may not sign in says what the operator is to do about it", async (t) => {
-  const server = await Server.start(t);
-  await Program.signUp(server, "ann");
-  const ann = await Person.arrive(t, `http://parlor.localhost:${server.port}`);
+  const server = await Server.start(t, {PARLOR_PUBLIC_URL: "https://parlor.example"});
+  const ann = await Person.arrive(t, server.url);
   await ann.goes();
   await ann.fillsIn("ann", PASSWORD);
   await ann.button("Sign in").click();
-  const told = ann.page.locator("#signin > .fault");
-  await told.getByText(`public_url = "http://parlor.localhost:${server.port}"`).waitFor();
+  await ann.page.locator("#signin > .fault").getByText("public_url has to say").waitFor();
+  await ann.button("Create an account").click();
+  await ann.fillsIn("ann", PASSWORD);
+  await ann.button("Create account").click();
+  await ann.page.locator("#signin > .fault").getByText("public_url has to say").waitFor();
 });
