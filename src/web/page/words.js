@@ -71,7 +71,7 @@ const en = {
     title: "Your account",
     current: "Present password",
     fresh: "New password",
-    others: "You stay signed in here, and are signed out everywhere else.",
+    others: "A new password signs you out everywhere but here.",
     change: "Change password",
     changed: "Your password is changed.",
     remove: "Delete account",

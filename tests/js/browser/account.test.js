@@ -241,12 +241,12 @@ test("the setup code is asked for before it can be wrong", async (t) => {
 });
 
 test("a page that may not sign in says what the operator is to do about it", async (t) => {
-  const server = await Server.start(t);
+  const server = await Server.start(t, {PARLOR_PUBLIC_URL: "https://chat.example.org"});
   await Program.signUp(server, "ann");
-  const ann = await Person.arrive(t, `http://parlor.localhost:${server.port}`);
+  const ann = await Person.arrive(t, server.url);
   await ann.goes();
   await ann.fillsIn("ann", PASSWORD);
   await ann.button("Sign in").click();
   const told = ann.page.locator("#signin > .fault");
-  await told.getByText(`public_url = "http://parlor.localhost:${server.port}"`).waitFor();
+  await told.getByText("public_url has to say what that is").waitFor();
 });

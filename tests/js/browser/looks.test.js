@@ -91,6 +91,12 @@ test("rooms and a conversation", async (t) => {
   await becomes(() => ann.page.locator("li.message").count(), 8);
   await ann.page.locator("#rooms .has-unread").waitFor();
   await audit(ann, "a conversation");
+  // Whoever signs up first may delete what others made.
+  await ann.page.setViewportSize(WIDE);
+  await ann.button("Delete room").click();
+  await ann.heading("Delete “Garden”?").waitFor();
+  await audit(ann, "deleting a room");
+  await ann.button("Cancel").click();
   await ann.button("1 here").click();
   await audit(ann, "who is here");
   await ann.page.keyboard.press("Escape");
@@ -107,6 +113,24 @@ test("rooms and a conversation", async (t) => {
   await ann.goes("/r/nowhere");
   await ann.heading("There is no such room").waitFor();
   await audit(ann, "a room that is not there");
+});
+
+test("the account, and its end", async (t) => {
+  const server = await Server.start(t);
+  const ann = await Person.arrive(t, server.url);
+  await ann.signsUp("ann");
+  await ann.page.locator("#account-open").click();
+  await ann.heading("Your account").waitFor();
+  await audit(ann, "the account");
+  await ann.button("Change password").click();
+  await ann.page.locator("#account .fault.field").first().waitFor();
+  await audit(ann, "the account with faults");
+  await ann.button("Delete account").click();
+  await ann.heading("Delete your account?").waitFor();
+  await audit(ann, "deleting the account");
+  await ann.button("Delete account").click();
+  await ann.page.locator("#delete .fault.field").waitFor();
+  await audit(ann, "deleting the account with a fault");
 });
 
 test("without a connection", async (t) => {
@@ -161,6 +185,11 @@ test("under a finger nothing is too small to be hit", async (t) => {
   await ann.field("Find a room").waitFor();
   assert.deepEqual(await small(ann), []);
   await ann.button("New room").click();
+  assert.deepEqual(await small(ann), []);
+  await ann.button("Cancel").click();
+  await ann.page.locator("#account-open").click();
+  assert.deepEqual(await small(ann), []);
+  await ann.button("Delete account").click();
   assert.deepEqual(await small(ann), []);
   await ann.button("Cancel").click();
   await ann.enters("Room 1");

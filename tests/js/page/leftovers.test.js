@@ -59,7 +59,7 @@ test("where too many rooms are joined, the next follows when one is left", async
 test("what is refused is kept among the drafts", async () => {
   const {parlor, drafts, socket} = await opened([1]);
   socket.joined(1);
-  socket.refuse("forbidden", {id: "old-1"});
-  assert.deepEqual(drafts.refused, [["1", "old-1", "of 1", say("errors.forbidden")]]);
+  socket.refuse("message_too_large", {id: "old-1"});
+  assert.deepEqual(drafts.refused, [["1", "old-1", "of 1", say("errors.message_too_large")]]);
   assert.deepEqual(parlor.joined, []);
 });
