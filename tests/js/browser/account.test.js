@@ -84,13 +84,31 @@ test("what is wrong with a password is told at its field", async (t) => {
   assert.equal((await signIn(server, "ann", PASSWORD)).status, 200);
 });
 
+/** How many messages this browser keeps to be sent later. */
+const kept = ({page}) => page.evaluate(() => new Promise((resolve) => {
+  indexedDB.open("parlor").onsuccess = ({target: {result: database}}) => {
+    database.transaction("unsent").objectStore("unsent").count().onsuccess = ({target}) => {
+      database.close();
+      resolve(target.result);
+    };
+  };
+}));
+
 test("a deleted account leaves what it said, and its name to others", async (t) => {
   const server = await Server.start(t);
   const ann = await Person.arrive(t, server.url);
+  await ann.page.routeWebSocket("**/ws", (socket) => {
+    const onward = socket.connectToServer();
+    socket.onMessage((text) => {
+      if (!text.includes("never heard")) onward.send(text);
+    });
+  });
   await ann.signsUp("ann");
   await ann.makes("Garden");
   await ann.says("before I go");
   await becomes(() => ann.states(), ["safe"]);
+  await ann.says("never heard");
+  await becomes(() => kept(ann), 1);
   await ann.composer.fill("a secret draft");
   await opensAccount(ann);
   await ann.button("Delete account").click();
@@ -114,6 +132,7 @@ test("a deleted account leaves what it said, and its name to others", async (t) 
   assert.deepEqual(await ann.context.cookies(), []);
   const drafts = () => ann.page.evaluate(() => Object.values({...localStorage}).join());
   assert.doesNotMatch(await drafts(), /secret draft/);
+  assert.equal(await kept(ann), 0);
   assert.equal((await signIn(server, "ann", PASSWORD)).status, 401);
   await ann.signsUp("ann");
   await ann.enters("Garden");
