@@ -105,7 +105,9 @@ impl App {
             Ok(user) => user,
             Err(SignUpRefused::UsernameTaken) => return Err(Refusal::UsernameTaken),
             Err(SignUpRefused::NotFirst) => {
-                return Err(Invalid::field("setupCode", self.rule_of_first()).into());
+                let rule = "must be the code that the server printed at its start: the first \
+                            account needs it, but on the server's own machine, under localhost";
+                return Err(Invalid::field("setupCode", rule).into());
             }
         };
         tracing::info!(user = %user.user_id, "an account was made");
@@ -116,18 +118,8 @@ impl App {
     fn has_setup_code(&self, given: Option<&SetupCode>) -> bool {
         match &self.settings.setup_code {
             Some(code) => given.is_some_and(|given| code.matches(given)),
-            // Where others reach the server there is none only if there are accounts.
-            None => !self.settings.origins.local,
-        }
-    }
-
-    /// What it takes to make the first account, which is the admin.
-    fn rule_of_first(&self) -> &'static str {
-        if self.settings.setup_code.is_some() {
-            "must be the code that the server printed at its start: the first account needs it"
-        } else {
-            "there is none, and the first account is made on the server's own machine, under \
-             localhost; for others to make it, start the server with public_url, and it prints one"
+            // There is one until there is an account.
+            None => true,
         }
     }
 

@@ -88,7 +88,7 @@ impl Origins {
     fn is_misnamed(&self, facts: &Facts<'_>, origin: Option<&WebOrigin>) -> bool {
         let is_fine = |origin: &WebOrigin| !is_plain(origin) || self.allowed.contains(origin);
         self.local
-            && self.public.is_none()
+            && self.public.as_ref().is_none_or(WebOrigin::is_loopback)
             && facts.origin != Header::Absent
             && !facts.host.text().is_some_and(is_loopback_host)
             && !origin.is_some_and(is_fine)

@@ -63,8 +63,16 @@ pub struct Facts<'a> {
 }
 
 /// Headers by which proxies say so.
-const PASSED_ON: [&str; 5] =
-    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+const PASSED_ON: [&str; 8] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-forwarded-server",
+    "x-real-ip",
+];
 
 impl<'a> Facts<'a> {
     /// `header`: all values of the header of this name.

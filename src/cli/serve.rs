@@ -101,8 +101,8 @@ fn greeting(
     };
     let hint = if public_url.is_none() && !addr.ip().is_loopback() {
         // They refuse its cookie; the server says so again to whoever tries.
-        "Browsers on other machines can sign in once public_url says the address that they open, \
-         such as http://192.168.1.5:8080.\n"
+        "Over plain HTTP, browsers on other machines can sign in once public_url says the address \
+         that they open, such as http://192.168.1.5:8080.\n"
     } else {
         ""
     };
@@ -114,7 +114,13 @@ fn greeting(
                 "{opening}There is no account, and nobody may make one: auth.signup is closed.\n"
             );
         }
-        FirstAccount::Open => ("Whoever signs up first is the admin".to_owned(), String::new()),
+        FirstAccount::SetupCode(code) if addr.ip().is_loopback() => (
+            format!(
+                "Whoever signs up first, on this machine or elsewhere with the setup code {code}, \
+                 is the admin"
+            ),
+            String::new(),
+        ),
         FirstAccount::SetupCode(code) => (
             format!("Whoever signs up first, with the setup code {code}, is the admin"),
             format!(r#","setupCode":"{code}""#),
@@ -154,7 +160,8 @@ mod tests {
         let line = greeting(addr, Some(&public), &FirstAccount::Exists);
         let expected = "Parlor listens on 0.0.0.0:8080. Open https://chat.example.org/\n";
         assert_eq!(line, expected);
-        let first = greeting(addr, Some(&public), &FirstAccount::Open);
+        let code = FirstAccount::SetupCode("k7-q2".to_owned());
+        let first = greeting(addr, Some(&public), &code);
         assert!(first.starts_with(expected), "{first}");
         assert!(first.contains("curl http://127.0.0.1:8080/api/v1/signup "), "{first}");
     }
@@ -185,10 +192,11 @@ mod tests {
     fn the_first_account_is_explained_until_it_exists() {
         let closed = greet("127.0.0.1:8080", &FirstAccount::Closed);
         assert!(closed.contains("auth.signup is closed") && !closed.contains("curl"));
-        let open = greet("127.0.0.1:8080", &FirstAccount::Open);
+        let code = FirstAccount::SetupCode("k7-q2".to_owned());
+        let open = greet("127.0.0.1:8080", &code);
+        assert!(open.contains("on this machine or elsewhere with the setup code k7-q2, is"));
         assert!(open.contains("curl http://127.0.0.1:8080/api/v1/signup "));
         assert!(open.contains(r#"-d '{"username":"NAME","password":"PASSWORD"}'"#));
-        let code = FirstAccount::SetupCode("k7-q2".to_owned());
         let code = greet("0.0.0.0:8080", &code);
         assert!(code.contains("with the setup code k7-q2, is"));
         assert!(code.contains(r#""password":"PASSWORD","setupCode":"k7-q2"}'"#));

@@ -380,7 +380,8 @@ fn origin(text: &str) -> Result<WebOrigin, String> {
 fn is_short_address(text: &str) -> bool {
     let host = text.split("://").nth(1).unwrap_or_default();
     let host = host.split([':', '/']).next().unwrap_or_default();
-    host.rsplit('.').next().is_some_and(|last| last.parse::<u32>().is_ok())
+    let is_number = host.rsplit('.').next().is_some_and(|last| last.parse::<u32>().is_ok());
+    is_number && host.parse::<std::net::Ipv4Addr>().is_err()
 }
 
 fn name_of<T: Copy + PartialEq>(choice: T, names: &[(&'static str, T)]) -> &'static str {

@@ -86,6 +86,8 @@ pub fn is_loopback_host(host_header: &str) -> bool {
 }
 
 fn is_loopback(host: &str) -> bool {
+    // A name may end with the dot of the root.
+    let host = host.strip_suffix('.').unwrap_or(host);
     let is_v4 = || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
     host == "localhost" || host.ends_with(".localhost") || host == "[::1]" || is_v4()
 }
@@ -238,9 +240,15 @@ mod tests {
 
     #[test]
     fn this_machine_has_some_names() {
-        for own in
-            ["localhost", "LOCALHOST:8080", "a.localhost", "127.0.0.1:1", "127.9.9.9", "[::1]"]
-        {
+        for own in [
+            "localhost",
+            "LOCALHOST:8080",
+            "localhost.:80",
+            "a.localhost",
+            "127.0.0.1:1",
+            "127.9.9.9",
+            "[::1]",
+        ] {
             assert!(is_loopback_host(own), "{own}");
         }
         for other in [

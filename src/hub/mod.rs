@@ -3,9 +3,9 @@
 //! Lock order, never the other way round: a session's own rooms (`ws::rooms`), the hub's map of
 //! rooms, a rider, one room's state, the set of vacant rooms, a lane's newcomers, the writer's
 //! queue, the registry of connections, one connection's outbound. Before that last one stand also
-//! those who watch and then one watcher's place, beside all others. The list of restless rooms and
-//! the blocks of the log are locked alone. No lock is held across an await, and no two rooms are
-//! locked at once.
+//! what a session watches, those who watch and then one watcher's place, beside all others. The
+//! list of restless rooms and the blocks of the log are locked alone. No lock is held across an
+//! await, and no two rooms are locked at once.
 
 mod block;
 mod blocks;

@@ -121,7 +121,7 @@ impl Server {
         let thread = thread.map_err(StartError::Thread)?;
         let untold = CancellationToken::new();
         let commits = tokio::spawn(take_in(commits, untold.clone().drop_guard()));
-        let first_account = FirstAccount::of(&opened, addr, &config)?;
+        let first_account = FirstAccount::of(opened.has_accounts, config.auth.signup)?;
         let settings = app::Settings {
             limits,
             log: opened.log,

@@ -155,6 +155,18 @@ mod tests {
         assert_eq!(without_comments(script), kept);
     }
 
+    // What stood there would go with it.
+    #[test]
+    fn no_code_stands_behind_a_comment_that_begins_a_line() {
+        for (path, _, content) in FILES.iter().filter(|(path, ..)| path.starts_with("/page/")) {
+            let text = std::str::from_utf8(content).unwrap();
+            let mut ends = text
+                .lines()
+                .filter(|line| line.contains("*/") && line.trim_start().starts_with(['/', '*']));
+            assert!(ends.all(|line| line.trim_end().ends_with("*/")), "{path}");
+        }
+    }
+
     #[test]
     fn only_the_pages_own_code_goes_without() {
         for ((path, _, written), asset) in FILES.iter().zip(all()) {

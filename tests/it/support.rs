@@ -91,7 +91,7 @@ impl Parlor {
         let (addr, metrics) = (server.addr(), server.metrics_addr());
         let setup_code = match server.first_account() {
             FirstAccount::SetupCode(code) => Some(code),
-            FirstAccount::Exists | FirstAccount::Closed | FirstAccount::Open => None,
+            FirstAccount::Exists | FirstAccount::Closed => None,
         };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.run_until(async {

@@ -264,6 +264,7 @@ class Core {
     const changed = this.log !== undefined && this.log !== log;
     Object.assign(this, {log, renewed: false, hint: undefined, openedAt: this.now});
     this.limits = {...limits, heartbeatMs};
+    this.watches = 0; // The same for all who come back, so that the server can answer them together.
     this.identify(userId);
     this.setApart();
     // Another database may know another room by the same name.
