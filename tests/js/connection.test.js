@@ -402,6 +402,19 @@ test("after a cookie is renewed another socket takes the first one's place, unno
   assert.deepEqual([world.sockets.length, world.calls.length], [2, 1]);
 });
 
+// Another socket was opened at once, to a server that was about to stop.
+test("no socket takes the place of one that the server is about to end", async () => {
+  const world = new World();
+  const given = {token: undefined, cookie: true, expiresAt: world.now + 600_000, heartbeatMs: 1e9};
+  const {parlor, socket} = world.joined(given);
+  world.pass(300_000);
+  socket.says({type: "reconnect", afterMs: 8000});
+  await world.calls[0].answer(200, {expiresAt: world.now + 600_000});
+  assert.deepEqual([world.sockets.length, parlor.state], [1, "open"]);
+  socket.end(1012);
+  assert.equal(world.next, 8000);
+});
+
 test("of a cookie of unknown age one renewal is enough", async () => {
   const world = new World();
   const given = {token: undefined, cookie: true, expiresAt: undefined, heartbeatMs: 1e9};

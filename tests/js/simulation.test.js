@@ -174,12 +174,13 @@ class Client {
     for (const view of this.views.filter(pullable)) {
       if (this.parlor.state === "unauthorized") continue;
       view.pull ??= view.room[Symbol.asyncIterator]();
-      const {pull} = view;
+      // Those of now: what a page was still handed when it went is nothing to the next one.
+      const {pull, take} = view;
       view.pulling = true;
       const over = () => { if (view.pull === pull) view.pull = null; };
       pull.next().then(({value, done}) => {
         if (done) over();
-        else view.take(value);
+        else take(value);
       }, over).then(() => {
         if (life === this.life && (view.pull === pull || !view.pull)) view.pulling = false;
       });

@@ -481,6 +481,7 @@ class Core {
   /** A socket ends with the token that opened it. What a cookie has cannot be shown to an open one,
    * so another takes its place while there is time. */
   handOver() {
+    if (this.hint !== undefined) return; // It ends by itself in a moment.
     if (this.now - this.openedAt >= this.bounds.stableMs) this.failures = 0;
     this.hangUp();
     this.offline();

@@ -35,7 +35,8 @@ export function accountDialog(parlor, ask, {onChanged, remove}, signal) {
     onChanged();
   }, signal);
   revealing($("new-password"), $("new-password-show"), signal);
-  $("account-name").value = username;
+  // By which the browser knows whose password it is; it outlives the form's reset.
+  $("account-name").defaultValue = username;
   on("account-open", open);
   on("account-delete", () => {
     $("account").close();

@@ -47,15 +47,17 @@ async function start() {
   // A socket lives as long as its token: one that is opened with a new one need not be replaced
   // soon. Without, the client renews it by itself.
   const renewed = parlor.request("POST", "/refresh").catch(() => ({}));
+  let user;
   try {
-    const user = await parlor.me();
-    const {expiresAt} = await renewed;
-    enter(new Parlor(location.origin, {cookie, user, expiresAt}));
+    user = await parlor.me();
   } catch (error) {
     $("unreachable").hidden = error.status === 401;
     if (error.status === 401) signIn.show({room: roomInPath()});
     else setTimeout(() => { if (!session) start(); }, error.retryAfter ?? RETRY_MS);
+    return;
   }
+  const {expiresAt} = await renewed;
+  enter(new Parlor(location.origin, {cookie, user, expiresAt}));
 }
 
 /** A link to a place on this page is followed without loading it anew. */

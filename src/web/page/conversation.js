@@ -35,6 +35,7 @@ export class Conversation {
   #ready = false; // Whether it stands where it is to be read from.
   #count = 0; // Of the room's messages, and the seq of the last one: as it was joined, and since.
   #head = 0;
+  #wantsNewest = false; // Also while they cannot be fetched.
   #away = null; // {wasAtEnd}, from an absence on until what came meanwhile is shown.
   #typing = new Typing((text) => { $("typing").textContent = text; });
   #told = [];
@@ -117,6 +118,7 @@ export class Conversation {
     this.#room = this.info = null;
     this.#fetching.clear();
     this.#away = null;
+    this.#wantsNewest = false;
     clearTimeout(this.#telling);
     this.#told = [];
     this.#repeated.clear();
@@ -265,12 +267,14 @@ export class Conversation {
   // ---- moving through the history ----
 
   async newest() {
-    if (this.#feed.timeline.live) {
+    this.#wantsNewest = !this.#feed.timeline.live;
+    if (!this.#wantsNewest) {
       this.#feed.scroller.toEnd();
       this.#scrolled();
       return;
     }
     await this.#fetch("newest", {limit: PAGE}, (page) => {
+      this.#wantsNewest = false;
       this.#feed.timeline.reset(page);
       this.#feed.scroller.follow(true);
     });
@@ -282,6 +286,7 @@ export class Conversation {
     const {timeline, scroller} = this.#feed;
     const {above, below} = scroller.room;
     if (above < AHEAD && !timeline.atBeginning) this.#older();
+    if (this.#wantsNewest) this.newest();
     if (below < AHEAD && !timeline.live) this.#newer();
     this.#markRead();
     this.#tellNewest();

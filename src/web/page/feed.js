@@ -144,8 +144,9 @@ export class Feed {
     const kept = new Set(messages.map(({seq}) => seq));
     for (const seq of this.#items.keys()) if (!kept.has(seq)) this.#items.delete(seq);
     // What was refused stays in sight until something is done about it.
-    const waiting = live ? [...this.#pending.values()] : [];
-    shown.push(...waiting.slice(-PENDING));
+    const waiting = [...this.#pending.values()];
+    const drawn = live ? waiting.slice(-PENDING) : [];
+    shown.push(...drawn);
     settle(this.#list, shown.map(({item}) => item));
     let previous;
     for (const {message, item} of shown) {
@@ -154,7 +155,7 @@ export class Feed {
       stand(item, previous, {at: message.at, isFirstNew});
       if (message.userId === this.#me.userId) this.#mark(item, message);
     }
-    const hidden = waiting.length - Math.min(waiting.length, PENDING);
+    const hidden = waiting.length - drawn.length;
     $("waiting").textContent = hidden > 0 ? say("talk.waiting", {count: hidden}) : "";
   }
 

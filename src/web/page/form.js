@@ -8,8 +8,9 @@ export function formDialog(id, action, signal) {
   const [dialog, form] = [$(id), $(`${id}-form`)];
   $(`${id}-cancel`).addEventListener("click", () => dialog.close(), {signal});
   onSubmit(form, action, signal);
+  // No password stays in the document.
+  dialog.addEventListener("close", () => form.reset(), {signal});
   return () => {
-    form.reset();
     clear(form);
     dialog.showModal();
   };

@@ -5,7 +5,8 @@ const memory = new Map();
 
 function read(key) {
   try {
-    return localStorage.getItem(key) ?? memory.get(key) ?? null;
+    // What is in memory could not be stored: what is stored is older.
+    return memory.get(key) ?? localStorage.getItem(key);
   } catch {
     return memory.get(key) ?? null;
   }
@@ -179,14 +180,24 @@ export class Drafts {
     return `${this.#prefix}!${slug}`;
   }
 
+  /** How many messages were refused, in all rooms. */
+  get refusals() {
+    const rooms = this.#keys().filter((key) => key.startsWith(this.#refusedKey("")));
+    return rooms.reduce((sum, key) => sum + (parsed(read(key)).all ?? []).length, 0);
+  }
+
   /** At signing out: whoever comes next is somebody else. */
   clear() {
-    for (const key of [...memory.keys()]) if (key.startsWith(this.#prefix)) memory.delete(key);
+    for (const key of this.#keys()) write(key, null);
+  }
+
+  #keys() {
+    const keys = new Set(memory.keys());
     try {
-      const keys = Array.from({length: localStorage.length}, (_, index) => localStorage.key(index));
-      for (const key of keys) if (key.startsWith(this.#prefix)) localStorage.removeItem(key);
+      for (let at = 0; at < localStorage.length; at += 1) keys.add(localStorage.key(at));
     } catch {
       // Then there is nothing either.
     }
+    return [...keys].filter((key) => key.startsWith(this.#prefix));
   }
 }

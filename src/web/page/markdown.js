@@ -11,7 +11,7 @@ import {otherPlace, visible} from "./names.js";
 const MAX_NODES = 400;
 const MAX_QUOTES = 4;
 const MAX_NESTING = 6;
-const FENCE = /^ {0,3}```\s*([\w+#.-]*)\s*$/;
+const FENCE = /^ {0,3}```\s*(?:([\w+#.-]+)\s*)?$/;
 const FENCE_END = /^ {0,3}```\s*$/;
 // A line may also begin with a face: `>:(`.
 const QUOTE = /^ {0,3}>(?: |$|(?=[>\p{L}\p{N}]))/u;
@@ -63,7 +63,7 @@ function blocks(lines, quotes) {
       unclosed = end === lines.length;
       if (!unclosed) {
         const code = lines.slice(at + 1, end).join("\n");
-        found.push({type: "codeBlock", language: fence[1], text: code});
+        found.push({type: "codeBlock", language: fence[1] ?? "", text: code});
         at = end + 1;
       }
       continue;
@@ -235,13 +235,20 @@ function closing(text, mark, from, words, next) {
 function link(text, at, depth, next) {
   const middle = seek(text, "](", at + 1, next);
   const end = middle < 0 ? -1 : seek(text, ")", middle + 2, next);
-  if (end < 0) return null;
+  // A bracket within is no label: known without a look at all that is between.
+  const inner = text.indexOf("[", at + 1);
+  if (end < 0 || (inner >= 0 && inner < middle)) return null;
   const label = visible(text.slice(at + 1, middle));
-  if (label === "" || /[[\]\n]|\\$/.test(label)) return null;
+  if (label === "" || /[\]\n]|\\$/.test(label)) return null;
   const href = safeUrl(text.slice(middle + 2, end));
   if (!href) return null;
   const children = inline(label, depth + 1, true);
-  return {node: linkTo(href, label, children), end: end + 1};
+  return {node: linkTo(href, shown(children), children), end: end + 1};
+}
+
+/** What is to be seen of it: marks in a label hide no name. */
+function shown(nodes) {
+  return nodes.map(({text, children = []}) => text ?? shown(children)).join("");
 }
 
 function bareLink(text, at) {
@@ -250,8 +257,8 @@ function bareLink(text, at) {
   URL_BODY.lastIndex = at;
   const found = trimmed(URL_BODY.exec(text)[0]);
   const href = safeUrl(found);
-  const shown = {type: "text", text: href && visible(found) !== found ? href : found};
-  return {node: href ? linkTo(href, found, [shown]) : shown, end: at + found.length};
+  const label = {type: "text", text: href && visible(found) !== found ? href : found};
+  return {node: href ? linkTo(href, found, [label]) : label, end: at + found.length};
 }
 
 /** Where it leads is told, if its label tells otherwise. */

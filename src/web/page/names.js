@@ -5,6 +5,10 @@
 const HIDDEN =
   /(?![\t\u200c\u200d\ufe0e\ufe0f\u{e0020}-\u{e007f}])[\p{DI}\p{Cc}\p{Zl}\p{Zp}\u2800]/gu;
 const SEEN = /[\p{L}\p{N}\p{P}\p{S}]/u;
+// What is not to be seen at all, in a name that is read as an address.
+const UNSEEN = /\p{DI}/gu;
+// What looks like a dot, or is taken for one.
+const DOTS = /[\u2024\ufe52\uff0e\u3002\uff61]/g;
 const BETWEEN_NAMES = /[^\p{L}\p{N}\p{M}._-]/u;
 
 export const visible = (text) => text.replace(HIDDEN, "");
@@ -19,7 +23,7 @@ export function roomName({name, slug}) {
 export function otherPlace(label, href) {
   const url = new URL(href);
   const [host] = url.hostname ? [url.hostname] : url.pathname.split("@").slice(-1);
-  const written = visible(label).toLowerCase().replaceAll("。", ".");
+  const written = visible(label).replace(UNSEEN, "").toLowerCase().replace(DOTS, ".");
   for (const word of written.split(BETWEEN_NAMES)) {
     const parts = word.split(".").filter((part) => part !== "");
     const isAddress = parts.length === 4 && parts.every((part) => /^\d+$/.test(part));

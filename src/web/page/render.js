@@ -41,7 +41,7 @@ function link({href, children}) {
   const content = children.map(inline);
   // A room of this server opens here, anything else beside it and without a way back.
   const {origin, pathname} = new URL(href);
-  const own = origin === location.origin && pathname.startsWith("/r/");
+  const own = origin === location.origin && /^\/r\/[^/]+$/.test(pathname);
   const away = own ? {} : {target: "_blank", rel: "noopener noreferrer nofollow ugc"};
   return make("a", {href, title: href, ...away}, content);
 }

@@ -277,7 +277,9 @@ export class Session {
   }
 
   async #signOut(onEnd, anyway = false) {
-    const count = this.#parlor.unsent.length;
+    // Of another account that is signed in by now nothing is ours to end; nor is it known what waits.
+    if (this.#parlor.state === "failed") return void location.reload();
+    const count = this.#parlor.unsent.length + this.#drafts.refusals;
     if (count > 0 && !anyway) {
       $("signout-text").textContent = say("account.signOutUnsent", {count});
       $("signout-ask").showModal();
@@ -324,6 +326,8 @@ export class Session {
     for (const id of ["toast", "title", "announcer"]) $(id).replaceChildren();
     $("app").hidden = true;
     for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+    for (const form of $("app").querySelectorAll("form")) form.reset();
+    $("panel-text").value = "";
     document.title = say("app.name");
     onEnd(why);
   }

@@ -37,7 +37,7 @@ const FILES = [
 ];
 
 /** A network may take everything and answer nothing. What is asked for soon after it did does not
- * wait again. */
+ * wait again, also if it speaks meanwhile: parts of two versions make no page. */
 const PATIENCE_MS = 4000;
 const SILENCE_MS = 10_000;
 let silentUntil = 0;
@@ -79,10 +79,8 @@ async function fresh(event, path) {
   const kept = () => cache.match(path);
   const asked = fetch(event.request);
   // However late it comes, it is there for the next time.
-  event.waitUntil(asked.then((answer) => {
-    silentUntil = 0;
-    return answer.ok && cache.put(path, answer.clone());
-  }).catch(() => {}));
+  event.waitUntil(asked.then((answer) => answer.ok && cache.put(path, answer.clone()))
+    .catch(() => {}));
   const patience = Date.now() < silentUntil ? 0 : PATIENCE_MS;
   const silence = new Promise((resolve) => { setTimeout(resolve, patience, null); });
   try {

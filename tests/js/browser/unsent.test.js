@@ -96,3 +96,20 @@ test("at midnight today becomes yesterday", async (t) => {
   await ann.page.clock.fastForward(120_000);
   await becomes(() => day.allInnerTexts(), ["Yesterday"]);
 });
+
+// Once it was out of sight until the room was opened again: the newest were asked for once.
+test("what is said from far back is counted until the newest are there, and then shown", async (t) => {
+  const {ann, program} = await alone(t);
+  await ann.makes("Kitchen");
+  for (let number = 1; number <= 300; number += 1) await program.says("garden", `line ${number}`);
+  const away = (route) => route.abort();
+  await ann.enters("Garden");
+  await ann.page.locator("#newest").waitFor();
+  await ann.page.evaluate(() => { document.getElementById("log").scrollTop = 0; });
+  await becomes(async () => (await ann.texts()).includes("line 300"), false);
+  await ann.page.route("**/messages?*", away);
+  await ann.says("from afar");
+  await becomes(() => ann.composer.inputValue(), "");
+  await ann.page.unroute("**/messages?*", away);
+  await ann.page.getByText("from afar").waitFor();
+});

@@ -160,10 +160,30 @@ test("what was refused is kept until something is done about it", () => {
   assert.deepEqual(new Drafts(1).refused("general"), [two, one]);
   assert.deepEqual([drafts.refused("den"), new Drafts(2).refused("general")], [[], []]);
   assert.equal(drafts.of("general"), "");
+  drafts.refuse("den", two);
+  assert.equal(drafts.refusals, 3);
+  drafts.settle("den", "2");
   drafts.settle("general", "2");
   assert.deepEqual(drafts.refused("general"), [one]);
   drafts.clear();
   assert.deepEqual(drafts.refused("general"), []);
+});
+
+// Once what was stored came back in the place of what was written since, and could not be cleared.
+test("with a full storage, the page remembers what is newer than what is stored", () => {
+  const storage = new Storage();
+  set(() => storage);
+  const drafts = new Drafts(4);
+  drafts.set("general", "old");
+  storage.setItem = () => { throw new Error("full"); };
+  drafts.set("general", "new");
+  for (const id of ["1", "2"]) drafts.refuse("general", {id, message: id, why: "too long"});
+  assert.equal(drafts.of("general"), "new");
+  assert.deepEqual([drafts.refused("general").length, drafts.refusals], [2, 2]);
+  drafts.set("general", "");
+  assert.equal(drafts.of("general"), "");
+  drafts.clear();
+  assert.deepEqual([drafts.refusals, storage.length], [0, 0]);
 });
 
 test("without storage, the page remembers for as long as it is open", () => {

@@ -114,6 +114,14 @@ test("a link whose label names another place tells where it leads", () => {
   link("a。example", "https://b.example", " (b.example)");
   link("a.example/b.html", "https://www.a.example:8443/c");
   link("ann@a.example", "mailto:ann@a.example");
+  // What looks like a dot, what is not seen, and marks within the name.
+  for (const label of ["a\u2024example", "a\uff0eexample"]) {
+    link(label, "https://b.example", " (b.example)");
+  }
+  is("[a\u200d.example](https://b.example)",
+    "¶link(https://b.example/|a\u200d.example (b.example))");
+  is("[a.**example**](https://b.example)",
+    "¶link(https://b.example/|a.bold(example) (b.example))");
   link("version 1.2, see e.g. here...", "https://b.example");
   // What looks like it is another name.
   is("https://\u0430pple.com/", "¶link(https://xn--pple-43d.com/|https://\u0430pple.com/ " +
@@ -216,8 +224,11 @@ test("twice the text takes twice the time, whatever it consists of", () => {
   const pieces = ["*", "**a", "_a ", "*a ", "`", "``a`", "[", "[a](", "[a](http://a) ", "> ", ">",
     "- a\n", "```\n", "http://[", "https://a.example/((((", "\\", "**a *b ", "\n", "a_b*c`d",
     "~~a ", "\\[", "[a.b", "a.", "\\_a", "`a\n\n"];
-  for (const piece of pieces) {
-    const of = (length) => steps(piece.repeat(Math.ceil(length / piece.length)));
+  const texts = pieces.map((piece) => (length) => piece.repeat(Math.ceil(length / piece.length)));
+  // Once each bracket had all that is between itself and the end for its label.
+  texts.push((length) => `${"[".repeat(length)}](x)`, (length) => `${"a[".repeat(length / 2)}](x)`);
+  for (const text of texts) {
+    const [piece, of] = [text(8), (length) => steps(text(length))];
     // From there on, no more nodes are made: what is left to take time is looking.
     const [once, twice] = [of(16_384), of(32_768)];
     assert.ok(twice < 2.5 * once + 1000, `${piece}: ${once}, then ${twice}`);

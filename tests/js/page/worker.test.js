@@ -103,7 +103,11 @@ test("a network that says nothing is not waited for, and what it says later is k
   assert.equal(script.answer, "old script");
   await browser.answers("new script");
   assert.equal(browser.kept.get("/parlor.js"), "new script");
-  // It speaks again, so it goes first again.
+  // It speaks again; but what is kept is of one version, and so shall a page be.
+  const part = await browser.loads("/parlor.js");
+  await browser.waits(0);
+  assert.equal(part.answer, "new script");
+  await browser.waits(10_000);
   const later = await browser.loads("/");
   await browser.waits(0);
   assert.deepEqual(later, {});
