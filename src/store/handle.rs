@@ -225,9 +225,23 @@ impl Handle {
         // In this order: a reader between the two would keep a snapshot of what is closed.
         let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
         self.forget_snapshot();
-        if let Some(Err(error)) = database.map(Database::close) {
-            tracing::debug!(%error, "the database did not close cleanly");
+        let Some(database) = database else { return };
+        // redb may panic over what a failed access left of its pages in memory. What is on the disk
+        // is whole, and the next open walks it.
+        match catch_unwind(AssertUnwindSafe(|| database.close())) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the database did not close cleanly"),
+            Err(_) => {
+                tracing::debug!("the database did not close: its pages contradict each other");
+            }
         }
+    }
+}
+
+/// A start that fails drops what it has opened, and no panic may come of that.
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
