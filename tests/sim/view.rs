@@ -23,7 +23,14 @@ impl View {
             *self = Self { cursor: head, from: head, ..Self::default() };
             return 0;
         };
-        self.cursor = after.min(head);
+        let at = after.min(head);
+        if at > self.cursor {
+            // It asked from where it stood then; the answer to an earlier join has put it back
+            // since, and what followed that one does not come any more.
+            self.held.clear();
+            self.from = at;
+        }
+        self.cursor = at;
         self.from = self.from.min(self.cursor);
         // What it read of an earlier join since it asked for this one comes again.
         let cursor = self.cursor;
